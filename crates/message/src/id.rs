@@ -19,7 +19,7 @@ impl MessageId {
     /// A fresh id.
     #[must_use]
     pub fn generate() -> Self {
-        Self(Ulid::new())
+        Self(Ulid::generate())
     }
 
     /// The id as 16 bytes, in the order of its text.
