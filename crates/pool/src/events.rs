@@ -1,0 +1,55 @@
+//! What a session tells whoever brought it online.
+
+use std::fmt;
+use std::sync::Arc;
+
+use msgserver_message::Seq;
+use msgserver_protocol::ClientFrame;
+
+use crate::Session;
+
+/// What happens to sessions. Called on a reactor's thread, which serves many sessions: must not wait.
+pub trait Events: Send + Sync + 'static {
+    /// The client said something.
+    fn on_frame(&self, session: &Arc<Session>, frame: ClientFrame);
+    /// The peer's TCP has acknowledged the last byte of everything up to and including `seq`.
+    fn on_delivered(&self, session: &Arc<Session>, seq: Seq);
+    /// The outbox of a session that had to wait has room again.
+    fn on_room(&self, session: &Arc<Session>);
+    /// The session is over; nothing more is told of it.
+    fn on_closed(&self, session: &Arc<Session>, reason: &CloseReason);
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The client closed the connection.
+    ClosedByPeer,
+    /// The connection failed.
+    Failed(std::io::ErrorKind),
+    /// The client did not read, and its outbox is full.
+    SlowConsumer,
+    /// What the client sent is not a frame.
+    BadFrame(String),
+    /// Nothing was heard for two heartbeats.
+    HeartbeatMissed,
+    /// The same device has connected again.
+    Replaced,
+    /// The server closes it.
+    ShuttingDown,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClosedByPeer => f.write_str("closed by the client"),
+            Self::Failed(kind) => write!(f, "the connection failed: {kind}"),
+            Self::SlowConsumer => f.write_str("the client does not read what is sent to it"),
+            Self::BadFrame(detail) => f.write_str(detail),
+            Self::HeartbeatMissed => f.write_str("nothing was heard for two heartbeats"),
+            Self::Replaced => f.write_str("the same device has connected again"),
+            Self::ShuttingDown => f.write_str("the server stops"),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The threads that watch sockets.
+
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{io, thread};
+
+use mio::{Poll, Waker};
+use parking_lot::Mutex;
+
+use crate::shard::{Inbox, Shard, WAKE};
+use crate::{Events, Notice, Session, SessionSetup};
+
+/// How a reactor works.
+#[derive(Debug, Clone)]
+pub struct ReactorOptions {
+    /// Threads; each has its own sessions.
+    pub threads: usize,
+    /// How long a connection may be silent: a keepalive is sent, or a frame is expected, this often.
+    pub heartbeat: Duration,
+    /// The longest frame that a client may send, in bytes.
+    pub max_frame_bytes: usize,
+}
+
+impl Default for ReactorOptions {
+    fn default() -> Self {
+        Self {
+            threads: thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
+            heartbeat: Duration::from_secs(60),
+            max_frame_bytes: msgserver_protocol::MAX_FRAME_BYTES,
+        }
+    }
+}
+
+/// The threads that watch the sockets of all sessions.
+pub struct Reactor {
+    shards: Vec<Mailbox>,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+}
+
+struct Mailbox {
+    inbox: Arc<Mutex<Inbox>>,
+    waker: Arc<Waker>,
+}
+
+impl Mailbox {
+    fn put(&self, change: impl FnOnce(&mut Inbox)) {
+        let mut inbox = self.inbox.lock();
+        change(&mut inbox);
+        // One wake-up is enough until the thread has looked.
+        let wake = !std::mem::replace(&mut inbox.woken, true);
+        drop(inbox);
+        if wake && let Err(fault) = self.waker.wake() {
+            tracing::error!(%fault, "a reactor thread cannot be woken");
+        }
+    }
+}
+
+impl Reactor {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// What the system says if it has no more descriptors or threads.
+    pub fn start(options: &ReactorOptions, events: &Arc<dyn Events>) -> io::Result<Self> {
+        let mut shards = Vec::new();
+        let mut threads = Vec::new();
+        for number in 0..options.threads.max(1) {
+            let poll = Poll::new()?;
+            let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+            let inbox = Arc::new(Mutex::new(Inbox::default()));
+            let shard = Shard::new(poll, Arc::clone(&inbox), Arc::clone(events), options);
+            shards.push(Mailbox { inbox, waker });
+            threads.push(thread::Builder::new().name(format!("reactor-{number}")).spawn(move || shard.run())?);
+        }
+        Ok(Self { shards, threads: Mutex::new(threads) })
+    }
+
+    /// Makes a session of a connection, without watching it yet: [`Reactor::watch`] does.
+    ///
+    /// # Errors
+    /// What the system says of the socket.
+    pub fn session(&self, socket: TcpStream, setup: SessionSetup) -> io::Result<Session> {
+        socket.set_nonblocking(true)?;
+        socket.set_nodelay(true)?;
+        Ok(Session::new(setup, mio::net::TcpStream::from_std(socket)))
+    }
+
+    /// Begins to read from a session's socket and to write what it would not take.
+    pub fn watch(&self, session: &Arc<Session>) {
+        let session = Arc::clone(session);
+        self.shard_of(&session).put(|inbox| inbox.arrivals.push(session));
+    }
+
+    /// Has the thread of a session look whether the peer's TCP has acknowledged what was sent.
+    pub fn confirm(&self, session: &Arc<Session>) {
+        let session = Arc::clone(session);
+        self.shard_of(&session).put(|inbox| inbox.confirming.push(session));
+    }
+
+    fn shard_of(&self, session: &Session) -> &Mailbox {
+        &self.shards[session.id().get() as usize % self.shards.len()]
+    }
+
+    /// Sends a notice to every session that is watched.
+    pub fn broadcast(&self, notice: &Arc<Notice>) {
+        for shard in &self.shards {
+            shard.put(|inbox| inbox.notices.push(Arc::clone(notice)));
+        }
+    }
+
+    /// How many notices have not been written to every session yet.
+    #[must_use]
+    pub fn notices_waiting(&self) -> usize {
+        self.shards.iter().map(|shard| shard.inbox.lock().notices.len()).max().unwrap_or(0)
+    }
+
+    /// Closes every session and ends the threads.
+    pub fn stop(&self) {
+        for shard in &self.shards {
+            shard.put(|inbox| inbox.stop = true);
+        }
+        for thread in std::mem::take(&mut *self.threads.lock()) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl std::fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reactor({} threads)", self.shards.len())
+    }
+}

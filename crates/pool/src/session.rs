@@ -1,0 +1,311 @@
+//! One connection that is online.
+
+use std::io;
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use mio::net::TcpStream;
+use msgserver_message::{DeviceId, Seq, SessionId, UserId};
+use msgserver_protocol::{Cipher, Delivery, Encoder, FrameFormat};
+use parking_lot::Mutex;
+
+use crate::outbox::Outbox;
+use crate::unacknowledged::unacknowledged;
+use crate::{CloseReason, Notice};
+
+/// What a session is made of.
+pub struct SessionSetup {
+    /// Its number.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// On which device.
+    pub device: DeviceId,
+    /// What it speaks: the encoders of all doors, and which of them is this one's.
+    pub encoders: Arc<[Encoder]>,
+    /// Index of this session's encoder.
+    pub encoding: usize,
+    /// The key of an encrypted connection.
+    pub cipher: Option<Box<dyn Cipher>>,
+    /// What a client may leave unread, in bytes, before it counts as a slow consumer.
+    pub outbox_limit: usize,
+    /// How messages are known to have arrived: by the client's word, or by its TCP's.
+    pub acknowledges: bool,
+    /// Bytes that the client had sent ahead while it was coming online.
+    pub read_ahead: Vec<u8>,
+}
+
+/// What became of an offer to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It is with the kernel, or waits in the outbox.
+    Taken,
+    /// The outbox is full; there will be an [`on_room`](crate::Events::on_room).
+    Full,
+    /// The session is over.
+    Closed,
+}
+
+/// One connection that is online.
+pub struct Session {
+    id: SessionId,
+    user: UserId,
+    device: DeviceId,
+    encoders: Arc<[Encoder]>,
+    encoding: u16,
+    acknowledges: bool,
+    outbox_limit: u32,
+    /// Second, of the reactor's clock, in which something was last read.
+    pub(crate) heard: AtomicU32,
+    cipher: Option<Box<dyn Cipher>>,
+    socket: TcpStream,
+    state: Mutex<State>,
+    pub(crate) inbound: Mutex<BytesMut>,
+}
+
+#[derive(Default)]
+struct State {
+    outbox: Outbox,
+    /// The last kept message that was offered and taken.
+    tail: Seq,
+    wants_room: bool,
+    end: Option<CloseReason>,
+}
+
+impl Session {
+    pub(crate) fn new(setup: SessionSetup, socket: TcpStream) -> Self {
+        Self {
+            id: setup.id,
+            user: setup.user,
+            device: setup.device,
+            encoders: setup.encoders,
+            encoding: u16::try_from(setup.encoding).expect("there are few encodings"),
+            acknowledges: setup.acknowledges,
+            outbox_limit: u32::try_from(setup.outbox_limit).unwrap_or(u32::MAX),
+            heard: AtomicU32::new(0),
+            cipher: setup.cipher,
+            socket,
+            state: Mutex::default(),
+            inbound: Mutex::new(BytesMut::from(&setup.read_ahead[..])),
+        }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub const fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    /// On which device.
+    #[must_use]
+    pub const fn device(&self) -> &DeviceId {
+        &self.device
+    }
+
+    /// Whether the client acknowledges what it has got.
+    #[must_use]
+    pub const fn acknowledges(&self) -> bool {
+        self.acknowledges
+    }
+
+    /// Which of the encodings it speaks.
+    #[must_use]
+    pub const fn encoding(&self) -> usize {
+        self.encoding as usize
+    }
+
+    pub(crate) fn encoder(&self) -> &Encoder {
+        &self.encoders[self.encoding as usize]
+    }
+
+    pub(crate) fn frame_format(&self) -> Option<FrameFormat> {
+        self.encoder().inbound()
+    }
+
+    pub(crate) const fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    pub(crate) const fn is_encrypted(&self) -> bool {
+        self.cipher.is_some()
+    }
+
+    /// The bytes of a delivery for this session alone.
+    fn bytes(&self, delivery: &Delivery<'_>) -> Option<Bytes> {
+        let encoded = match &self.cipher {
+            None => self.encoder().encode(delivery),
+            Some(cipher) => self.encoder().payload(delivery).map(|payload| {
+                let mut out = Vec::new();
+                self.encoder().seal(&payload, &**cipher, &mut out);
+                out.into()
+            }),
+        };
+        encoded.inspect_err(|fault| tracing::warn!(session = %self.id, %fault, "not delivered")).ok()
+    }
+
+    /// Offers a message. A kept one that is not the next after [`Session::tail`] has to be offered by
+    /// whoever keeps the order.
+    pub fn send(&self, delivery: &Delivery<'_>) -> Sent {
+        // A content without a form in this encoding counts as taken: no later try would go better.
+        let bytes = self.bytes(delivery);
+        let mut state = self.state.lock();
+        if state.end.is_some() {
+            return Sent::Closed;
+        }
+        if let Some(bytes) = bytes {
+            if !state.outbox.is_empty() && state.outbox.bytes() + bytes.len() > self.outbox_limit as usize {
+                state.wants_room = true;
+                return Sent::Full;
+            }
+            if !self.write(&mut state, bytes) {
+                return Sent::Closed;
+            }
+        }
+        if let Some(seq) = delivery.seq {
+            state.tail = seq;
+            if !self.acknowledges {
+                state.outbox.expect_confirmation(seq);
+            }
+        }
+        Sent::Taken
+    }
+
+    /// Sends bytes that are no message: a frame of the session's own conversation.
+    pub fn say(&self, bytes: Bytes) {
+        let mut state = self.state.lock();
+        if state.end.is_none() {
+            self.offer(&mut state, bytes);
+        }
+    }
+
+    /// Sends a burst of notices that is the same for all sessions in the clear of this encoding.
+    pub(crate) fn burst(&self, bytes: Bytes) {
+        self.say(bytes);
+    }
+
+    /// Sends a burst of notices to an encrypted session.
+    pub(crate) fn seal_burst(&self, notices: &[Arc<Notice>]) {
+        let Some(cipher) = &self.cipher else { return };
+        let mut out = Vec::new();
+        for notice in notices {
+            if let Ok(payload) = self.encoder().payload(&Delivery::notice(notice.message())) {
+                self.encoder().seal(&payload, &**cipher, &mut out);
+            }
+        }
+        self.say(out.into());
+    }
+
+    fn offer(&self, state: &mut State, bytes: Bytes) {
+        if !state.outbox.is_empty() && state.outbox.bytes() + bytes.len() > self.outbox_limit as usize {
+            self.end(state, CloseReason::SlowConsumer);
+        } else {
+            self.write(state, bytes);
+        }
+    }
+
+    fn write(&self, state: &mut State, bytes: Bytes) -> bool {
+        match state.outbox.write(&self.socket, bytes) {
+            Ok(()) => true,
+            Err(e) => {
+                self.end(state, CloseReason::Failed(e.kind()));
+                false
+            }
+        }
+    }
+
+    /// The last kept message that was taken.
+    #[must_use]
+    pub fn tail(&self) -> Seq {
+        self.state.lock().tail
+    }
+
+    /// Sets where the session stands in its inbox, before anything was sent.
+    pub fn start_at(&self, seq: Seq) {
+        self.state.lock().tail = seq;
+    }
+
+    /// Whether something was refused for want of room, and the room is there now.
+    pub(crate) fn has_room_again(&self) -> bool {
+        let mut state = self.state.lock();
+        state.wants_room
+            && state.outbox.bytes() <= self.outbox_limit as usize / 2
+            && std::mem::take(&mut state.wants_room)
+    }
+
+    /// Writes what waits. Gives whether the peer's TCP still has something to acknowledge.
+    pub(crate) fn flush(&self) {
+        let mut state = self.state.lock();
+        if state.end.is_none()
+            && let Err(e) = state.outbox.flush(&self.socket)
+        {
+            self.end(&mut state, CloseReason::Failed(e.kind()));
+        }
+    }
+
+    pub(crate) fn awaits_confirmation(&self) -> bool {
+        self.state.lock().outbox.awaits_confirmation()
+    }
+
+    /// The last kept message that the peer's TCP has acknowledged since the last call.
+    pub(crate) fn confirmed(&self) -> Option<Seq> {
+        let mut state = self.state.lock();
+        if !state.outbox.awaits_confirmation() {
+            return None;
+        }
+        let in_kernel = unacknowledged(&self.socket).ok()?;
+        state.outbox.confirmed(in_kernel)
+    }
+
+    /// Whether everything that was sent has been acknowledged by the peer's TCP.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let state = self.state.lock();
+        state.end.is_some()
+            || state.outbox.is_empty() && unacknowledged(&self.socket).is_ok_and(|waiting| waiting == 0)
+    }
+
+    /// Closes the connection; the reactor tells of it. The first reason stands.
+    pub fn close(&self, reason: CloseReason) {
+        self.end(&mut self.state.lock(), reason);
+    }
+
+    /// Sends a last frame, as far as the socket takes it at once, and closes.
+    pub fn close_with(&self, last: Bytes, reason: CloseReason) {
+        let mut state = self.state.lock();
+        if state.end.is_none() {
+            let _ = state.outbox.write(&self.socket, last);
+        }
+        self.end(&mut state, reason);
+    }
+
+    fn end(&self, state: &mut State, reason: CloseReason) {
+        if state.end.is_none() {
+            state.end = Some(reason);
+            state.outbox.clear();
+            // The reactor sees the end of the stream and removes the session; nobody else has to be woken.
+            let _: io::Result<()> = self.socket.shutdown(Shutdown::Both);
+        }
+    }
+
+    pub(crate) fn end_reason(&self) -> Option<CloseReason> {
+        self.state.lock().end.clone()
+    }
+
+    pub(crate) fn hear(&self, second: u32) {
+        self.heard.store(second, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Session({}, {}, {})", self.id, self.user, self.device)
+    }
+}

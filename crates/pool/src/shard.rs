@@ -1,0 +1,276 @@
+//! One thread of the reactor, and its sessions.
+
+use std::io::{self, Read};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use mio::unix::SourceFd;
+use mio::{Interest, Poll, Token};
+use msgserver_message::SessionId;
+use msgserver_protocol::{ClientFrame, FrameDecoder};
+use parking_lot::Mutex;
+use tokio_util::codec::Decoder;
+
+use crate::{CloseReason, Events, Notice, ReactorOptions, Session};
+
+pub(crate) const WAKE: Token = Token(usize::MAX);
+
+/// How often the sessions that wait for a TCP acknowledgement are asked, at first and at most.
+const CONFIRM_FIRST: Duration = Duration::from_millis(2);
+const CONFIRM_LAST: Duration = Duration::from_millis(100);
+
+/// What other threads have put down for this one.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    pub(crate) woken: bool,
+    pub(crate) stop: bool,
+    pub(crate) arrivals: Vec<Arc<Session>>,
+    pub(crate) notices: Vec<Arc<Notice>>,
+    pub(crate) confirming: Vec<Arc<Session>>,
+}
+
+pub(crate) struct Shard {
+    poll: Poll,
+    inbox: Arc<Mutex<Inbox>>,
+    events: Arc<dyn Events>,
+    sessions: Vec<Option<Arc<Session>>>,
+    free: Vec<usize>,
+    /// One list of sessions a second of the heartbeat: each is looked at once a heartbeat, and a timer
+    /// costs a session 16 bytes. An entry whose session has gone is dropped when its second comes.
+    wheel: Vec<Vec<(usize, SessionId)>>,
+    second: u32,
+    started: Instant,
+    heartbeat: u32,
+    max_frame_bytes: usize,
+    confirming: Vec<Arc<Session>>,
+    confirm_every: Duration,
+    scratch: Box<[u8]>,
+}
+
+impl Shard {
+    pub(crate) fn new(
+        poll: Poll,
+        inbox: Arc<Mutex<Inbox>>,
+        events: Arc<dyn Events>,
+        options: &ReactorOptions,
+    ) -> Self {
+        let heartbeat = u32::try_from(options.heartbeat.as_secs()).unwrap_or(u32::MAX).clamp(1, 3600);
+        Self {
+            poll,
+            inbox,
+            events,
+            sessions: Vec::new(),
+            free: Vec::new(),
+            wheel: vec![Vec::new(); heartbeat as usize],
+            second: 0,
+            started: Instant::now(),
+            heartbeat,
+            max_frame_bytes: options.max_frame_bytes,
+            confirming: Vec::new(),
+            confirm_every: CONFIRM_FIRST,
+            scratch: vec![0; 64 * 1024].into(),
+        }
+    }
+
+    pub(crate) fn run(mut self) {
+        let mut ready = mio::Events::with_capacity(1024);
+        loop {
+            let tick = Duration::from_secs(u64::from(self.second) + 1).saturating_sub(self.started.elapsed());
+            let timeout = if self.confirming.is_empty() { tick } else { tick.min(self.confirm_every) };
+            if let Err(fault) = self.poll.poll(&mut ready, Some(timeout))
+                && fault.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(%fault, "a reactor thread ends: its sockets cannot be watched");
+                return;
+            }
+            for event in &ready {
+                if event.token() != WAKE {
+                    self.serve(event.token().0, event.is_readable() || event.is_read_closed(), event.is_writable());
+                }
+            }
+            let (arrivals, notices, confirming, stop) = {
+                let mut inbox = self.inbox.lock();
+                inbox.woken = false;
+                let inbox = &mut *inbox;
+                (
+                    std::mem::take(&mut inbox.arrivals),
+                    std::mem::take(&mut inbox.notices),
+                    std::mem::take(&mut inbox.confirming),
+                    inbox.stop,
+                )
+            };
+            for session in arrivals {
+                self.arrive(session);
+            }
+            if !notices.is_empty() {
+                self.fan_out(&notices);
+            }
+            if !confirming.is_empty() {
+                self.confirming.extend(confirming);
+                self.confirm_every = CONFIRM_FIRST;
+            }
+            self.confirm();
+            self.tick();
+            if stop {
+                for index in 0..self.sessions.len() {
+                    self.finish(index, CloseReason::ShuttingDown);
+                }
+                return;
+            }
+        }
+    }
+
+    fn arrive(&mut self, session: Arc<Session>) {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.sessions.push(None);
+            self.sessions.len() - 1
+        });
+        session.hear(self.second);
+        self.wheel[(self.second % self.heartbeat) as usize].push((index, session.id()));
+        let fd = session.socket().as_raw_fd();
+        let read_ahead = !session.inbound.lock().is_empty();
+        self.sessions[index] = Some(Arc::clone(&session));
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(e) = self.poll.registry().register(&mut SourceFd(&fd), Token(index), interest) {
+            self.finish(index, CloseReason::Failed(e.kind()));
+        } else if read_ahead {
+            self.serve(index, true, false);
+        }
+    }
+
+    fn serve(&mut self, index: usize, readable: bool, writable: bool) {
+        let Some(session) = self.sessions.get(index).and_then(Option::as_ref).map(Arc::clone) else { return };
+        if writable {
+            session.flush();
+            if session.has_room_again() {
+                self.events.on_room(&session);
+            }
+        }
+        if readable && let Err(reason) = self.read(&session) {
+            self.finish(index, reason);
+        } else if let Some(reason) = session.end_reason() {
+            self.finish(index, reason);
+        }
+    }
+
+    /// Reads until the socket has no more: the poll tells of new bytes only once.
+    fn read(&mut self, session: &Arc<Session>) -> Result<(), CloseReason> {
+        let format = session.frame_format();
+        loop {
+            let mut frames = Vec::new();
+            let outcome = (&mut &*session.socket()).read(&mut self.scratch);
+            if let Some(format) = format {
+                let mut inbound = session.inbound.lock();
+                if let Ok(n) = outcome {
+                    inbound.extend_from_slice(&self.scratch[..n]);
+                }
+                let mut decoder = FrameDecoder::<ClientFrame>::new(format, self.max_frame_bytes);
+                loop {
+                    match decoder.decode(&mut inbound) {
+                        Ok(Some(frame)) => frames.push(frame),
+                        Ok(None) => break,
+                        Err(fault) => return Err(CloseReason::BadFrame(fault.to_string())),
+                    }
+                }
+                if inbound.is_empty() {
+                    *inbound = BytesMut::new();
+                }
+            }
+            for frame in frames {
+                self.events.on_frame(session, frame);
+            }
+            match outcome {
+                Ok(0) => return Err(session.end_reason().unwrap_or(CloseReason::ClosedByPeer)),
+                Ok(_) => session.hear(self.second),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(CloseReason::Failed(e.kind())),
+            }
+        }
+    }
+
+    /// One write a socket, however many notices wait.
+    fn fan_out(&mut self, notices: &[Arc<Notice>]) {
+        let mut bursts: Vec<Option<Bytes>> = Vec::new();
+        for index in 0..self.sessions.len() {
+            let Some(session) = &self.sessions[index] else { continue };
+            if session.is_encrypted() {
+                session.seal_burst(notices);
+                continue;
+            }
+            let encoding = session.encoding();
+            if bursts.len() <= encoding {
+                bursts.resize(encoding + 1, None);
+            }
+            let burst = bursts[encoding].get_or_insert_with(|| match notices {
+                [one] => one.framed(encoding).cloned().unwrap_or_default(),
+                many => {
+                    let parts: Vec<&[u8]> =
+                        many.iter().filter_map(|notice| notice.framed(encoding)).map(|b| &b[..]).collect();
+                    parts.concat().into()
+                }
+            });
+            session.burst(burst.clone());
+        }
+    }
+
+    fn confirm(&mut self) {
+        if self.confirming.is_empty() {
+            return;
+        }
+        let mut moved = false;
+        let (events, confirming) = (&self.events, &mut self.confirming);
+        confirming.retain(|session| {
+            if let Some(seq) = session.confirmed() {
+                moved = true;
+                events.on_delivered(session, seq);
+            }
+            session.awaits_confirmation() && session.end_reason().is_none()
+        });
+        self.confirm_every = if moved { CONFIRM_FIRST } else { (self.confirm_every * 2).min(CONFIRM_LAST) };
+        if self.confirming.is_empty() {
+            self.confirming = Vec::new();
+        }
+    }
+
+    fn tick(&mut self) {
+        while self.started.elapsed() >= Duration::from_secs(u64::from(self.second) + 1) {
+            self.second += 1;
+            let slot = self.second % self.heartbeat;
+            let due = std::mem::take(&mut self.wheel[slot as usize]);
+            let mut stay = Vec::with_capacity(due.len());
+            for (index, id) in due {
+                let session = self.sessions.get(index).and_then(Option::as_ref);
+                let Some(session) = session.filter(|session| session.id() == id) else { continue };
+                let silent = self.second.saturating_sub(session.heard.load(Ordering::Relaxed));
+                if session.frame_format().is_some() && silent > 2 * self.heartbeat {
+                    let session = Arc::clone(session);
+                    session.close(CloseReason::HeartbeatMissed);
+                    self.finish(index, CloseReason::HeartbeatMissed);
+                    continue;
+                }
+                if let Some(keepalive) = session.encoder().protocol().keepalive() {
+                    session.say(Bytes::from_static(keepalive));
+                }
+                stay.push((index, id));
+            }
+            self.wheel[slot as usize].extend(stay);
+        }
+    }
+
+    fn finish(&mut self, index: usize, reason: CloseReason) {
+        let Some(session) = self.sessions[index].take() else { return };
+        let reason = session.end_reason().unwrap_or(reason);
+        // What the peer's TCP had acknowledged before the end has arrived.
+        if let Some(seq) = session.confirmed() {
+            self.events.on_delivered(&session, seq);
+        }
+        session.close(reason.clone());
+        let _ = self.poll.registry().deregister(&mut SourceFd(&session.socket().as_raw_fd()));
+        self.free.push(index);
+        self.events.on_closed(&session, &reason);
+    }
+}
