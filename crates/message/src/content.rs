@@ -73,7 +73,9 @@ impl fmt::Debug for Content {
 impl Serialize for Content {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            serde_json::from_str::<&RawValue>(&self.0).map_err(serde::ser::Error::custom)?.serialize(serializer)
+            serde_json::from_str::<&RawValue>(&self.0)
+                .map_err(serde::ser::Error::custom)?
+                .serialize(serializer)
         } else {
             serializer.serialize_str(&self.0)
         }

@@ -98,6 +98,9 @@ mod tests {
 
     #[test]
     fn the_end_of_time_can_still_be_written() {
-        assert_eq!(Timestamp::from_millis(5).saturating_add(Duration::MAX).to_string(), "9999-12-31T23:59:59.000Z");
+        assert_eq!(
+            Timestamp::from_millis(5).saturating_add(Duration::MAX).to_string(),
+            "9999-12-31T23:59:59.000Z"
+        );
     }
 }

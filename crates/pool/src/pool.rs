@@ -105,7 +105,11 @@ impl Pool for ShardedPool {
     }
 
     fn sessions_of(&self, user: &UserId) -> SmallVec<[Arc<Session>; 2]> {
-        self.shard(user).read().get(user).map(|sessions| sessions.iter().cloned().collect()).unwrap_or_default()
+        self.shard(user)
+            .read()
+            .get(user)
+            .map(|sessions| sessions.iter().cloned().collect())
+            .unwrap_or_default()
     }
 
     fn for_each(&self, each: &mut dyn FnMut(&Arc<Session>)) {

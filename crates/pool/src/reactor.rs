@@ -70,7 +70,8 @@ impl Reactor {
             let inbox = Arc::new(Mutex::new(Inbox::default()));
             let shard = Shard::new(poll, Arc::clone(&inbox), Arc::clone(events), options);
             shards.push(Mailbox { inbox, waker });
-            threads.push(thread::Builder::new().name(format!("reactor-{number}")).spawn(move || shard.run())?);
+            threads
+                .push(thread::Builder::new().name(format!("reactor-{number}")).spawn(move || shard.run())?);
         }
         Ok(Self { shards, threads: Mutex::new(threads) })
     }

@@ -88,7 +88,11 @@ impl Shard {
             }
             for event in &ready {
                 if event.token() != WAKE {
-                    self.serve(event.token().0, event.is_readable() || event.is_read_closed(), event.is_writable());
+                    self.serve(
+                        event.token().0,
+                        event.is_readable() || event.is_read_closed(),
+                        event.is_writable(),
+                    );
                 }
             }
             let (arrivals, notices, confirming, stop) = {

@@ -1,0 +1,52 @@
+//! The client's side.
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use rsa::pkcs8::{DecodePublicKey, EncodePublicKey};
+use rsa::traits::PublicKeyParts;
+use rsa::{Pkcs1v15Encrypt, RsaPrivateKey, RsaPublicKey};
+
+use crate::{HandshakeError, KEY_BITS, SessionCipher};
+
+/// Padding of PKCS#1 v1.5 takes 11 bytes of each block.
+const PADDING_BYTES: usize = 11;
+
+/// A client that has sent its key and waits for the third message.
+#[derive(Debug)]
+pub struct ClientHandshake {
+    private: RsaPrivateKey,
+}
+
+impl ClientHandshake {
+    /// Takes the first message; gives the second, with a fresh key of so many bits.
+    ///
+    /// # Errors
+    /// [`HandshakeError`] if the first message is not a public key or the size is not taken.
+    pub fn answer(hello: &[u8], bits: usize) -> Result<(Self, Vec<u8>), HandshakeError> {
+        if !KEY_BITS.contains(&bits) {
+            return Err(HandshakeError::KeySize(bits));
+        }
+        let der = BASE64_STANDARD.decode(hello).map_err(|_| HandshakeError::NotBase64)?;
+        let server = RsaPublicKey::from_public_key_der(&der).map_err(|_| HandshakeError::NotAPublicKey)?;
+        let private =
+            RsaPrivateKey::new(&mut rand::rng(), bits).map_err(|_| HandshakeError::KeySize(bits))?;
+        let spki = private.to_public_key().to_public_key_der().map_err(|_| HandshakeError::NotAPublicKey)?;
+        let mut sealed = Vec::new();
+        for part in BASE64_STANDARD.encode(spki.as_bytes()).as_bytes().chunks(server.size() - PADDING_BYTES) {
+            let block = server
+                .encrypt(&mut rand::rng(), Pkcs1v15Encrypt, part)
+                .map_err(|_| HandshakeError::BadBlock)?;
+            sealed.extend_from_slice(&block);
+        }
+        Ok((Self { private }, BASE64_STANDARD.encode(sealed).into_bytes()))
+    }
+
+    /// Takes the third message.
+    ///
+    /// # Errors
+    /// [`HandshakeError`] if it does not hold a key.
+    pub fn finish(self, reply: &[u8]) -> Result<SessionCipher, HandshakeError> {
+        let sealed = BASE64_STANDARD.decode(reply).map_err(|_| HandshakeError::NotBase64)?;
+        let key = self.private.decrypt(Pkcs1v15Encrypt, &sealed).map_err(|_| HandshakeError::BadBlock)?;
+        key.try_into().map(SessionCipher::from_key).map_err(|_| HandshakeError::BadBlock)
+    }
+}

@@ -1,0 +1,25 @@
+//! What a store can refuse.
+
+use std::path::PathBuf;
+
+use msgserver_message::MessageId;
+
+/// Why a store did not do what was asked. Nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The id belongs to another message.
+    #[error("the id {0} was used for a message with other content or users; give a new message a new id")]
+    Conflict(MessageId),
+    /// Another process has the directory.
+    #[error("the data directory {} is in use by another server; stop it or choose another directory", .0.display())]
+    InUse(PathBuf),
+    /// The store cannot be used now.
+    #[error("the {store} store is not available: {detail}")]
+    Unavailable {
+        /// Which store.
+        store: &'static str,
+        /// What it said.
+        detail: String,
+    },
+}
