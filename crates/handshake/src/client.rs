@@ -3,7 +3,7 @@
 use base64::prelude::{BASE64_STANDARD, Engine};
 use rsa::pkcs8::{DecodePublicKey, EncodePublicKey};
 use rsa::traits::PublicKeyParts;
-use rsa::{Pkcs1v15Encrypt, RsaPrivateKey, RsaPublicKey};
+use rsa::{PrivateKey, PublicKey};
 
 use crate::{HandshakeError, KEY_BITS, SessionCipher};
 
@@ -13,7 +13,7 @@ const PADDING_BYTES: usize = 11;
 /// A client that has sent its key and waits for the third message.
 #[derive(Debug)]
 pub struct ClientHandshake {
-    private: RsaPrivateKey,
+    private: PrivateKey,
 }
 
 impl ClientHandshake {
@@ -26,15 +26,12 @@ impl ClientHandshake {
             return Err(HandshakeError::KeySize(bits));
         }
         let der = BASE64_STANDARD.decode(hello).map_err(|_| HandshakeError::NotBase64)?;
-        let server = RsaPublicKey::from_public_key_der(&der).map_err(|_| HandshakeError::NotAPublicKey)?;
-        let private =
-            RsaPrivateKey::new(&mut rand::rng(), bits).map_err(|_| HandshakeError::KeySize(bits))?;
+        let server = PublicKey::from_public_key_der(&der).map_err(|_| HandshakeError::NotAPublicKey)?;
+        let private = PrivateKey::new(&mut rand::rng(), bits).map_err(|_| HandshakeError::KeySize(bits))?;
         let spki = private.to_public_key().to_public_key_der().map_err(|_| HandshakeError::NotAPublicKey)?;
         let mut sealed = Vec::new();
         for part in BASE64_STANDARD.encode(spki.as_bytes()).as_bytes().chunks(server.size() - PADDING_BYTES) {
-            let block = server
-                .encrypt(&mut rand::rng(), Pkcs1v15Encrypt, part)
-                .map_err(|_| HandshakeError::BadBlock)?;
+            let block = server.pkcs1v15_encrypt(part).map_err(|_| HandshakeError::BadBlock)?;
             sealed.extend_from_slice(&block);
         }
         Ok((Self { private }, BASE64_STANDARD.encode(sealed).into_bytes()))
@@ -46,7 +43,7 @@ impl ClientHandshake {
     /// [`HandshakeError`] if it does not hold a key.
     pub fn finish(self, reply: &[u8]) -> Result<SessionCipher, HandshakeError> {
         let sealed = BASE64_STANDARD.decode(reply).map_err(|_| HandshakeError::NotBase64)?;
-        let key = self.private.decrypt(Pkcs1v15Encrypt, &sealed).map_err(|_| HandshakeError::BadBlock)?;
+        let key = self.private.pkcs1v15_decrypt(&sealed).map_err(|_| HandshakeError::BadBlock)?;
         key.try_into().map(SessionCipher::from_key).map_err(|_| HandshakeError::BadBlock)
     }
 }

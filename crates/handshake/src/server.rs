@@ -6,7 +6,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use rand::Rng;
 use rsa::pkcs8::{DecodePublicKey, EncodePublicKey};
 use rsa::traits::PublicKeyParts;
-use rsa::{Pkcs1v15Encrypt, RsaPrivateKey, RsaPublicKey};
+use rsa::{PrivateKey, PublicKey};
 
 use crate::{HandshakeError, SessionCipher};
 
@@ -20,7 +20,7 @@ pub const MAX_STEP_BYTES: usize = 2800;
 /// The server's key pair. Cheap to clone.
 #[derive(Clone)]
 pub struct ServerKey {
-    private: Arc<RsaPrivateKey>,
+    private: Arc<PrivateKey>,
     hello: Arc<[u8]>,
 }
 
@@ -33,8 +33,7 @@ impl ServerKey {
         if !KEY_BITS.contains(&bits) {
             return Err(HandshakeError::KeySize(bits));
         }
-        let private =
-            RsaPrivateKey::new(&mut rand::rng(), bits).map_err(|_| HandshakeError::KeySize(bits))?;
+        let private = PrivateKey::new(&mut rand::rng(), bits).map_err(|_| HandshakeError::KeySize(bits))?;
         let spki = private.to_public_key().to_public_key_der().map_err(|_| HandshakeError::NotAPublicKey)?;
         Ok(Self {
             private: Arc::new(private),
@@ -103,7 +102,7 @@ impl ServerHandshake {
         let block = self.key.private.size();
         // Blocks end at a multiple of 4 characters only now and then (128 bytes: every third), and where
         // the base64 is padded it ends; so each multiple of a block is tried when it is there.
-        for end in (4..=text).step_by(4).filter(|&end| end > self.decrypted) {
+        for end in (4..=text).step_by(4).skip(self.decrypted / 4) {
             let padding = self.seen[..end].iter().rev().take_while(|&&byte| byte == b'=').count();
             let decoded = end / 4 * 3 - padding;
             if decoded == 0 || !decoded.is_multiple_of(block) {
@@ -114,11 +113,12 @@ impl ServerHandshake {
             };
             let done = self.plain_blocks(block);
             for part in cipher_text.chunks(block).skip(done) {
-                let plain = self
-                    .key
-                    .private
-                    .decrypt_blinded(&mut rand::rng(), Pkcs1v15Encrypt, part)
-                    .map_err(|_| HandshakeError::BadBlock)?;
+                let plain = self.key.private.pkcs1v15_decrypt(part).map_err(|_| HandshakeError::BadBlock)?;
+                // A block that is not padded right decrypts to noise and not to an error, so that nobody
+                // learns which it was; noise is not base64.
+                if plain.is_empty() || !plain.iter().all(is_base64) {
+                    return Err(HandshakeError::BadBlock);
+                }
                 self.plain.extend_from_slice(&plain);
             }
             self.decrypted = end;
@@ -128,14 +128,14 @@ impl ServerHandshake {
                 return finish(&client?, rest);
             }
         }
-        if text < self.seen.len() && self.seen.len() - text > 0 && text > 0 && self.decrypted != text {
-            return Err(HandshakeError::NotBase64);
-        }
-        if text == 0 && !self.seen.is_empty() {
-            return Err(HandshakeError::NotBase64);
-        }
-        if self.decrypted > 0 && text < self.seen.len() {
-            return Err(HandshakeError::NotAPublicKey);
+        if text < self.seen.len() {
+            // It ended before it was a key.
+            let fault = if self.decrypted == text && text > 0 {
+                HandshakeError::NotAPublicKey
+            } else {
+                HandshakeError::NotBase64
+            };
+            return Err(fault);
         }
         if self.seen.len() > MAX_STEP_BYTES {
             return Err(HandshakeError::TooLong { limit: MAX_STEP_BYTES });
@@ -148,19 +148,22 @@ impl ServerHandshake {
     }
 }
 
+fn is_base64(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/=".contains(byte)
+}
+
 /// The public key if `text` is a whole one: DER says how long it is, so a part is told from the whole.
-fn public_key(text: &[u8]) -> Option<Result<RsaPublicKey, HandshakeError>> {
+fn public_key(text: &[u8]) -> Option<Result<PublicKey, HandshakeError>> {
     let der = BASE64_STANDARD.decode(text).ok()?;
-    let key = RsaPublicKey::from_public_key_der(&der).ok()?;
+    let key = PublicKey::from_public_key_der(&der).ok()?;
     let bits = key.size() * 8;
     Some(if KEY_BITS.contains(&bits) { Ok(key) } else { Err(HandshakeError::KeySize(bits)) })
 }
 
-fn finish(client: &RsaPublicKey, rest: Vec<u8>) -> Result<Progress, HandshakeError> {
+fn finish(client: &PublicKey, rest: Vec<u8>) -> Result<Progress, HandshakeError> {
     let mut key = [0; 16];
     rand::rng().fill_bytes(&mut key);
-    let sealed =
-        client.encrypt(&mut rand::rng(), Pkcs1v15Encrypt, &key).map_err(|_| HandshakeError::NotAPublicKey)?;
+    let sealed = client.pkcs1v15_encrypt(&key).map_err(|_| HandshakeError::NotAPublicKey)?;
     let reply = BASE64_STANDARD.encode(sealed).into_bytes();
     Ok(Progress::Done { reply, cipher: SessionCipher::from_key(key), rest })
 }

@@ -232,6 +232,12 @@ impl Session {
         self.state.lock().tail = seq;
     }
 
+    /// Whether something was refused for want of room; [`on_room`](crate::Events::on_room) will tell.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.state.lock().wants_room
+    }
+
     /// Whether something was refused for want of room, and the room is there now.
     pub(crate) fn has_room_again(&self) -> bool {
         let mut state = self.state.lock();

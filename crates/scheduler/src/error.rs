@@ -1,0 +1,33 @@
+//! Why a publication is refused.
+
+use msgserver_persistence::StoreError;
+use msgserver_protocol::EncodeError;
+
+/// Why a publication is refused. It is not delivered to anybody.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The store could not keep it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A door's serializer has no form for it.
+    #[error(transparent)]
+    Content(#[from] EncodeError),
+    /// No user is named.
+    #[error("no user is named; give at least one")]
+    NoUser,
+    /// This server does not do that.
+    #[error("{0} is not supported")]
+    NotSupported(&'static str),
+    /// Too much waits already.
+    #[error("{waiting} messages wait to be sent, and no more than {limit} may; try again later")]
+    Overloaded {
+        /// How many wait.
+        waiting: usize,
+        /// How many may.
+        limit: usize,
+    },
+    /// The server stops.
+    #[error("the server stops")]
+    ShuttingDown,
+}

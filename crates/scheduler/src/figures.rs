@@ -1,0 +1,23 @@
+//! Figures for operators.
+
+/// What a scheduler counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Figures {
+    /// Sessions now.
+    pub connections: usize,
+    /// Users with a session now.
+    pub users: usize,
+    /// Jobs that wait in lanes now.
+    pub queued: usize,
+    /// Messages in inboxes now.
+    pub stored: u64,
+    /// Publications accepted since the start.
+    pub accepted: u64,
+    /// Publications refused since the start.
+    pub refused: u64,
+    /// Messages given up since the start.
+    pub given_up: u64,
+    /// Connections refused since the start.
+    pub connections_refused: u64,
+}

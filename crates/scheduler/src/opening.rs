@@ -1,0 +1,312 @@
+//! From an accepted connection to a session.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use msgserver_handshake::{Progress, ServerHandshake, SessionCipher};
+use msgserver_message::{DeviceId, Seq, UserId};
+use msgserver_pool::SessionSetup;
+use msgserver_protocol::{
+    ByeCode, Cipher, ClientFrame, FirstText, FrameDecoder, FrameFormat, Hello, ServerFrame,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::bytes::BytesMut;
+use tokio_util::codec::Decoder;
+
+use crate::core::Core;
+use crate::{Door, Scheduler};
+
+/// How long to wait when the system has no descriptor for a connection: its clients stay in the backlog.
+const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
+
+/// A hello is small; what is longer is no hello.
+const MAX_HELLO_BYTES: usize = 64 * 1024;
+
+/// Why a connection does not come online; the text is for the client.
+struct Refusal {
+    code: ByeCode,
+    text: String,
+}
+
+impl Refusal {
+    fn new(code: ByeCode, text: impl ToString) -> Self {
+        Self { code, text: text.to_string() }
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(fault: io::Error) -> Self {
+        Self::new(ByeCode::BadFrame, fault)
+    }
+}
+
+/// Who has come.
+struct Guest {
+    user: UserId,
+    device: DeviceId,
+    cipher: Option<SessionCipher>,
+    read_ahead: Vec<u8>,
+}
+
+impl Scheduler {
+    /// Takes connections of the door with this number, in the order of [`Parts::doors`](crate::Parts),
+    /// until the scheduler stops.
+    pub async fn serve(&self, listener: TcpListener, door: usize) {
+        let mut stopping = self.core.stopping.subscribe();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            };
+            match accepted {
+                Ok((socket, peer)) => self.core.admit_connection(socket, peer, door),
+                Err(fault) => {
+                    tracing::warn!(%fault, "a connection could not be accepted");
+                    tokio::time::sleep(NO_DESCRIPTOR).await;
+                }
+            }
+        }
+    }
+}
+
+impl Core {
+    fn admit_connection(self: &Arc<Self>, mut socket: TcpStream, peer: SocketAddr, encoding: usize) {
+        let core = Arc::clone(self);
+        let door = &self.parts.doors[encoding];
+        if self.parts.filter.as_ref().is_some_and(|filter| !filter.allows(peer)) {
+            let refusal = Refusal::new(ByeCode::Unauthorized, "authorization validation failed");
+            tokio::spawn(async move { core.refuse(&mut socket, peer, encoding, refusal).await });
+        } else if door.encryption.is_none()
+            && door.encoder.inbound().is_none()
+            && self.parts.authentication.is_none()
+        {
+            // Nothing is asked of such a client, so nothing has to be waited for.
+            let guest = anonymous(peer);
+            if let Err(fault) =
+                socket.into_std().and_then(|socket| core.enter(socket, encoding, guest, Seq::ZERO, false))
+            {
+                tracing::info!(%peer, %fault, "connection lost");
+            }
+        } else {
+            tokio::spawn(async move { core.open(socket, peer, encoding).await });
+        }
+    }
+
+    async fn open(self: Arc<Self>, mut socket: TcpStream, peer: SocketAddr, encoding: usize) {
+        let _ = socket.set_nodelay(true);
+        let greeting =
+            tokio::time::timeout(self.settings.opening_deadline, self.greet(&mut socket, peer, encoding));
+        let outcome = match greeting.await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Refusal::new(ByeCode::Timeout, "nothing came in time")),
+        };
+        let guest = match outcome {
+            Ok(guest) => guest,
+            Err(refusal) => return self.refuse(&mut socket, peer, encoding, refusal).await,
+        };
+        let (mut cursor, mut known) = (Seq::ZERO, false);
+        if let Some(store) = self.store_for(&guest.user) {
+            match store.open_device(&guest.user, &guest.device).await {
+                Ok(at) => (cursor, known) = (at.acknowledged, at.known),
+                Err(fault) => {
+                    let refusal = Refusal::new(ByeCode::Unavailable, fault);
+                    return self.refuse(&mut socket, peer, encoding, refusal).await;
+                }
+            }
+        }
+        let entered = socket.into_std().and_then(|socket| self.enter(socket, encoding, guest, cursor, known));
+        if let Err(fault) = entered {
+            tracing::info!(%peer, %fault, "connection lost");
+        }
+    }
+
+    fn enter(
+        self: &Arc<Self>,
+        socket: std::net::TcpStream,
+        encoding: usize,
+        guest: Guest,
+        cursor: Seq,
+        resumed: bool,
+    ) -> io::Result<()> {
+        let id = self.next_session();
+        let speaks = self.encoders[encoding].inbound().is_some();
+        let (user, device) = (guest.user.clone(), guest.device.clone());
+        let session = self.reactor().session(
+            socket,
+            SessionSetup {
+                id,
+                user: guest.user,
+                device: guest.device,
+                encoders: Arc::clone(&self.encoders),
+                encoding,
+                cipher: guest.cipher.map(|cipher| Box::new(cipher) as Box<dyn Cipher>),
+                outbox_limit: self.settings.outbox_limit,
+                acknowledges: speaks,
+                read_ahead: guest.read_ahead,
+            },
+        )?;
+        session.start_at(cursor);
+        if speaks {
+            let heartbeat_ms = u64::try_from(self.settings.reactor.heartbeat.as_millis()).unwrap_or(u64::MAX);
+            let welcome = ServerFrame::Welcome { session: id, user, device, heartbeat_ms, resumed };
+            session.say(self.frame(encoding, &welcome));
+        }
+        self.bring_online(session);
+        Ok(())
+    }
+
+    async fn refuse(&self, socket: &mut TcpStream, peer: SocketAddr, encoding: usize, refusal: Refusal) {
+        self.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
+        let reason = refusal.text.replace(char::is_control, " ");
+        tracing::info!(%peer, %reason, "connection refused");
+        let bytes = if self.encoders[encoding].inbound().is_some() {
+            let bye = ServerFrame::Bye { code: refusal.code, detail: refusal.text, retry_after_ms: None };
+            self.frame(encoding, &bye)
+        } else {
+            refusal.text.into_bytes().into()
+        };
+        let farewell = async {
+            socket.write_all(&bytes).await?;
+            socket.shutdown().await?;
+            // Closing with unread bytes would reset the connection, and the reason would be lost with it.
+            let mut rest = [0; 512];
+            for _ in 0..64 {
+                if socket.read(&mut rest).await? == 0 {
+                    break;
+                }
+            }
+            io::Result::Ok(())
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+    }
+
+    async fn greet(
+        &self,
+        socket: &mut TcpStream,
+        peer: SocketAddr,
+        encoding: usize,
+    ) -> Result<Guest, Refusal> {
+        let door = &self.parts.doors[encoding];
+        match door.encoder.inbound() {
+            Some(format) => self.hello(socket, peer, format).await,
+            None => self.first_text(socket, peer, door).await,
+        }
+    }
+
+    async fn hello(
+        &self,
+        socket: &mut TcpStream,
+        peer: SocketAddr,
+        format: FrameFormat,
+    ) -> Result<Guest, Refusal> {
+        let mut decoder = FrameDecoder::<ClientFrame>::new(format, MAX_HELLO_BYTES);
+        let mut bytes = BytesMut::new();
+        let frame = loop {
+            match decoder.decode(&mut bytes) {
+                Ok(Some(frame)) => break frame,
+                Ok(None) => {}
+                Err(fault) => return Err(Refusal::new(ByeCode::BadFrame, fault)),
+            }
+            if socket.read_buf(&mut bytes).await? == 0 {
+                return Err(Refusal::new(ByeCode::BadFrame, "the connection ended before hello"));
+            }
+        };
+        let ClientFrame::Hello(Hello { user, device, token, topics }) = frame else {
+            return Err(Refusal::new(ByeCode::BadFrame, "the first frame has to be hello"));
+        };
+        if !topics.is_empty() {
+            return Err(Refusal::new(ByeCode::BadFrame, "topics are not supported"));
+        }
+        let user = match &self.parts.authentication {
+            None => user.unwrap_or_else(|| UserId::anonymous(peer)),
+            Some(authentication) => {
+                let token = token.unwrap_or_default();
+                let text = user.map_or_else(|| token.clone(), |user| format!("{user};{token}"));
+                let proven = authentication.authenticate(&text).await;
+                proven.map_err(|text| Refusal::new(ByeCode::Unauthorized, text))?
+            }
+        };
+        let device = device.unwrap_or_else(DeviceId::unnamed);
+        Ok(Guest { user, device, cipher: None, read_ahead: bytes.to_vec() })
+    }
+
+    async fn first_text(
+        &self,
+        socket: &mut TcpStream,
+        peer: SocketAddr,
+        door: &Door,
+    ) -> Result<Guest, Refusal> {
+        let mut guest = anonymous(peer);
+        let mut buffer = [0; 1024];
+        let mut ahead = Vec::new();
+        if let Some(key) = &door.encryption {
+            socket.write_all(key.hello()).await?;
+            let mut handshake = ServerHandshake::new(key);
+            loop {
+                let n = socket.read(&mut buffer).await?;
+                if n == 0 {
+                    return Err(Refusal::new(ByeCode::BadFrame, "the connection ended during the handshake"));
+                }
+                match handshake.feed(&buffer[..n]).map_err(|fault| Refusal::new(ByeCode::BadFrame, fault))? {
+                    Progress::Incomplete => {}
+                    Progress::Done { reply, cipher, rest } => {
+                        socket.write_all(&reply).await?;
+                        guest.cipher = Some(cipher);
+                        ahead = rest;
+                        break;
+                    }
+                }
+            }
+        }
+        let Some(authentication) = &self.parts.authentication else { return Ok(guest) };
+        let too_long = |fault| Refusal::new(ByeCode::BadFrame, fault);
+        let mut first = FirstText::new(self.settings.text_limit);
+        let mut text = first.feed(&ahead).map_err(too_long)?;
+        while text.is_none() {
+            let read = socket.read(&mut buffer);
+            // Without a `|` only a pause tells that the text is whole; before its first byte there is none.
+            let read = match first.paused() {
+                None => read.await,
+                Some(whole) => match tokio::time::timeout(self.settings.text_grace, read).await {
+                    Ok(read) => read,
+                    Err(_) => {
+                        text = Some(whole);
+                        break;
+                    }
+                },
+            };
+            match read? {
+                0 => match first.paused() {
+                    Some(whole) => text = Some(whole),
+                    None => {
+                        return Err(Refusal::new(
+                            ByeCode::BadFrame,
+                            "the connection ended before authentication",
+                        ));
+                    }
+                },
+                n => text = first.feed(&buffer[..n]).map_err(too_long)?,
+            }
+        }
+        let mut text = text.unwrap_or_default();
+        if let Some(cipher) = &guest.cipher {
+            text = cipher.open(text.trim_ascii()).ok_or_else(|| {
+                Refusal::new(ByeCode::Unauthorized, "the text is not enciphered under the agreed key")
+            })?;
+        }
+        let text = String::from_utf8(text)
+            .map_err(|_| Refusal::new(ByeCode::Unauthorized, "the authentication text is not UTF-8"))?;
+        let proven = authentication.authenticate(&text).await;
+        guest.user = proven.map_err(|text| Refusal::new(ByeCode::Unauthorized, text))?;
+        Ok(guest)
+    }
+}
+
+fn anonymous(peer: SocketAddr) -> Guest {
+    let (user, device) = (UserId::anonymous(peer), DeviceId::unnamed());
+    Guest { user, device, cipher: None, read_ahead: Vec::new() }
+}

@@ -1,0 +1,118 @@
+//! What a scheduler is made of, and how it works.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use msgserver_handshake::ServerKey;
+use msgserver_message::{MessageId, UserId};
+use msgserver_persistence::Store;
+use msgserver_pool::{Pool, ReactorOptions, Replacement};
+use msgserver_protocol::Encoder;
+use msgserver_queue::Queue;
+
+use crate::{Authenticate, Filter, Job};
+
+/// How a scheduler works; names and defaults are the first msgserver's where it had them.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How often a message that found nobody is tried again.
+    pub resend_times: u32,
+    /// How long between two tries.
+    pub resend_interval: Duration,
+    /// Most workers at a time.
+    pub max_parallel: usize,
+    /// Workers to begin with, and to stay.
+    pub min_parallel: usize,
+    /// How many jobs have to wait a worker before another worker is added.
+    pub queue_buffer_len: usize,
+    /// Jobs and notices that may wait before publishers are refused.
+    pub queue_limit: usize,
+    /// What a client may leave unread, in bytes.
+    pub outbox_limit: usize,
+    /// How long a client may take to come online.
+    pub opening_deadline: Duration,
+    /// How long a client that sends no `|` has to pause for its authentication text to count.
+    pub text_grace: Duration,
+    /// The longest authentication text, in bytes.
+    pub text_limit: usize,
+    /// What happens to a device's earlier connection.
+    pub replacement: Replacement,
+    /// The threads that watch sockets.
+    pub reactor: ReactorOptions,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            resend_times: 2,
+            resend_interval: Duration::from_secs(10),
+            max_parallel: 10,
+            min_parallel: 1,
+            queue_buffer_len: 1000,
+            queue_limit: 1_000_000,
+            outbox_limit: 1024 * 1024,
+            opening_deadline: Duration::from_secs(10),
+            text_grace: Duration::from_millis(200),
+            text_limit: 4096,
+            replacement: Replacement::Replace,
+            reactor: ReactorOptions::default(),
+        }
+    }
+}
+
+/// What connections of one kind speak.
+#[derive(Debug, Clone)]
+pub struct Door {
+    /// Protocol and serializer.
+    pub encoder: Encoder,
+    /// The key of the handshake, if there is one.
+    pub encryption: Option<ServerKey>,
+}
+
+/// What a scheduler is made of.
+pub struct Parts {
+    /// Where sessions are found.
+    pub pool: Arc<dyn Pool>,
+    /// Where jobs wait.
+    pub queue: Arc<dyn Queue<Job>>,
+    /// Where undelivered messages live, if anywhere.
+    pub store: Option<Arc<dyn Store>>,
+    /// What is spoken.
+    pub doors: Vec<Door>,
+    /// Who may connect at all.
+    pub filter: Option<Arc<dyn Filter>>,
+    /// Who a client is; without it all are anonymous.
+    pub authentication: Option<Arc<dyn Authenticate>>,
+    /// Is told of each try that failed.
+    pub failed_callback: Option<Arc<dyn Fn(&FailedDelivery) + Send + Sync>>,
+}
+
+/// A try that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("message {message} to {user}, try {attempt}: {reason}")]
+#[non_exhaustive]
+pub struct FailedDelivery {
+    /// The message.
+    pub message: MessageId,
+    /// Who it was for.
+    pub user: UserId,
+    /// Which try it was; the first is 1.
+    pub attempt: u32,
+    /// What happens now.
+    pub reason: FailureReason,
+}
+
+/// What happens after a failed try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FailureReason {
+    /// It waits in the inbox.
+    #[error("not online, kept in the inbox")]
+    Kept,
+    /// It is tried again.
+    #[error("not online, tried again")]
+    TriedAgain,
+    /// It is given up.
+    #[error("not online, given up")]
+    GivenUp,
+}
