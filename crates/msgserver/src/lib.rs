@@ -1,1 +1,43 @@
-//! wip
+//! A message push server: what is accepted is safe, and reaches each user's devices in order.
+//!
+//! The crate wires the layers together: [`Server::builder`] takes the five choices of the first msgserver
+//! (pool, queue, serializer, protocol, encryption), by name or by value, and what goes with them.
+//!
+//! ```no_run
+//! use msgserver::{Content, EmbeddedStore, Server, SharedSecret, UserId};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let server = Server::builder()
+//!         .authentication(SharedSecret::new("123456"))
+//!         .store(EmbeddedStore::open("./inboxes")?)
+//!         .build()?;
+//!     let sender = server.sender();
+//!     tokio::spawn(async move {
+//!         let ada = UserId::new("ada")?;
+//!         sender.send_message(Content::text("hello"), ada).await?;
+//!         sender.send_notice(Content::text("to all")).await?;
+//!         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+//!     });
+//!     server.listen("127.0.0.1:3366").await?;
+//!     Ok(())
+//! }
+//! ```
+
+mod builder;
+mod choice;
+
+pub use builder::{BuildError, Server, ServerBuilder};
+pub use choice::{Choice, Encryption};
+pub use msgserver_handshake::ServerKey;
+#[cfg(feature = "http")]
+pub use msgserver_http_api::HttpApi;
+pub use msgserver_message::{Content, DeviceId, Message, MessageId, Seq, Target, Topic, UserId};
+pub use msgserver_persistence::{EmbeddedStore, Store, StoreError};
+pub use msgserver_pool::{Pool, Replacement, ShardedPool};
+pub use msgserver_protocol::{Bar, Json, LengthPrefixed, MessagePack, Protocol, Serializer};
+pub use msgserver_queue::{LaneQueue, Queue};
+pub use msgserver_scheduler::{
+    Authenticate, FailedDelivery, Figures, Filter, Job, Networks, Publication, PublishError, Published,
+    Scheduler, Settings, SharedSecret,
+};

@@ -1,0 +1,248 @@
+//! Putting a server together.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use msgserver_handshake::{HandshakeError, ServerKey};
+use msgserver_persistence::Store;
+use msgserver_pool::{Pool, ShardedPool};
+use msgserver_protocol::{
+    Bar, Encoder, IncompatibleChoice, Json, LengthPrefixed, MessagePack, Protocol, Serializer,
+};
+use msgserver_queue::{LaneQueue, Queue};
+use msgserver_scheduler::{Authenticate, Door, FailedDelivery, Filter, Job, Parts, Scheduler, Settings};
+use tokio::net::{TcpListener, ToSocketAddrs};
+
+use crate::{Choice, Encryption};
+
+/// Why a server cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// There is no part of that name.
+    #[error("there is no {part} called {name:?}; there is {known}")]
+    UnknownName {
+        /// What was to be chosen.
+        part: &'static str,
+        /// The name.
+        name: String,
+        /// The names that are known.
+        known: &'static str,
+    },
+    /// Two choices do not fit together.
+    #[error(transparent)]
+    Incompatible(#[from] IncompatibleChoice),
+    /// The `frame` protocol under the old handshake.
+    #[error("encryption \"ssl\" is for protocol \"default\"; clients of protocol {0:?} do not know it")]
+    EncryptedFrames(String),
+    /// The key cannot be made.
+    #[error(transparent)]
+    Key(#[from] HandshakeError),
+    /// The system has no more threads or descriptors.
+    #[error("the server's threads cannot be started: {0}")]
+    Start(#[from] io::Error),
+}
+
+fn chosen<T: ?Sized>(
+    part: &'static str,
+    known: &'static str,
+    choice: Choice<T>,
+    by_name: impl Fn(&str) -> Option<Arc<T>>,
+) -> Result<Arc<T>, BuildError> {
+    match choice {
+        Choice::Value(value) => Ok(value),
+        Choice::Name(name) => by_name(&name).ok_or(BuildError::UnknownName { part, name, known }),
+    }
+}
+
+/// What a server is to be; every choice has the first msgserver's default.
+pub struct ServerBuilder {
+    pool: Choice<dyn Pool>,
+    queue: Choice<dyn Queue<Job>>,
+    serializer: Choice<dyn Serializer>,
+    protocol: Choice<dyn Protocol>,
+    encryption: Encryption,
+    store: Option<Arc<dyn Store>>,
+    filter: Option<Arc<dyn Filter>>,
+    authentication: Option<Arc<dyn Authenticate>>,
+    failed_callback: Option<Arc<dyn Fn(&FailedDelivery) + Send + Sync>>,
+    settings: Settings,
+}
+
+impl ServerBuilder {
+    /// Where sessions are found: `"default"`, or an `Arc` of a [`Pool`].
+    #[must_use]
+    pub fn pool(mut self, pool: impl Into<Choice<dyn Pool>>) -> Self {
+        self.pool = pool.into();
+        self
+    }
+
+    /// Where messages wait: `"default"`, or an `Arc` of a [`Queue`].
+    #[must_use]
+    pub fn queue(mut self, queue: impl Into<Choice<dyn Queue<Job>>>) -> Self {
+        self.queue = queue.into();
+        self
+    }
+
+    /// `"json"`, `"msgpack"`, or an `Arc` of a [`Serializer`].
+    #[must_use]
+    pub fn serializer(mut self, serializer: impl Into<Choice<dyn Serializer>>) -> Self {
+        self.serializer = serializer.into();
+        self
+    }
+
+    /// `"default"`, `"frame"`, or an `Arc` of a [`Protocol`].
+    #[must_use]
+    pub fn protocol(mut self, protocol: impl Into<Choice<dyn Protocol>>) -> Self {
+        self.protocol = protocol.into();
+        self
+    }
+
+    /// Whether connections are encrypted.
+    #[must_use]
+    pub fn encryption(mut self, encryption: Encryption) -> Self {
+        self.encryption = encryption;
+        self
+    }
+
+    /// Where undelivered messages live. Without one they are tried again and then given up.
+    #[must_use]
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Who may connect at all: a function of the peer's address, or a [`Filter`].
+    #[must_use]
+    pub fn filter(mut self, filter: impl Filter) -> Self {
+        self.filter = Some(Arc::new(filter));
+        self
+    }
+
+    /// Who a client is: a function of the text that it sends, or an [`Authenticate`].
+    #[must_use]
+    pub fn authentication(mut self, authentication: impl Authenticate) -> Self {
+        self.authentication = Some(Arc::new(authentication));
+        self
+    }
+
+    /// Is told of each try that failed.
+    #[must_use]
+    pub fn failed_callback(mut self, callback: impl Fn(&FailedDelivery) + Send + Sync + 'static) -> Self {
+        self.failed_callback = Some(Arc::new(callback));
+        self
+    }
+
+    /// The settings: resend times and interval, parallel workers, limits.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Starts the server's workers on the current tokio runtime. No door is open yet.
+    ///
+    /// # Errors
+    /// [`BuildError`] names the choice that cannot be.
+    pub fn build(self) -> Result<Server, BuildError> {
+        let pool = chosen("pool", "default", self.pool, |name| {
+            (name == "default").then(|| Arc::new(ShardedPool::default()) as Arc<dyn Pool>)
+        })?;
+        let queue = chosen("queue", "default", self.queue, |name| {
+            (name == "default").then(|| Arc::new(LaneQueue::default()) as Arc<dyn Queue<Job>>)
+        })?;
+        let serializer = chosen("serializer", "json and msgpack", self.serializer, |name| match name {
+            "json" => Some(Arc::new(Json) as Arc<dyn Serializer>),
+            "msgpack" => Some(Arc::new(MessagePack)),
+            _ => None,
+        })?;
+        let protocol = chosen("protocol", "default and frame", self.protocol, |name| match name {
+            "default" => Some(Arc::new(Bar) as Arc<dyn Protocol>),
+            "frame" => Some(Arc::new(LengthPrefixed)),
+            _ => None,
+        })?;
+        let encryption = match self.encryption {
+            Encryption::None => None,
+            Encryption::Ssl(bits) => Some(ServerKey::generate(bits)?),
+            Encryption::Key(key) => Some(key),
+        };
+        let encoder = Encoder::of(protocol, serializer, encryption.is_some())?;
+        if encryption.is_some() && encoder.inbound().is_some() {
+            return Err(BuildError::EncryptedFrames(encoder.protocol().name().to_owned()));
+        }
+        let frames = Door { encoder: Encoder::new(LengthPrefixed, Json)?, encryption: None };
+        let parts = Parts {
+            pool,
+            queue,
+            store: self.store,
+            doors: vec![Door { encoder, encryption }, frames],
+            filter: self.filter,
+            authentication: self.authentication,
+            failed_callback: self.failed_callback,
+        };
+        Ok(Server { scheduler: Scheduler::start(parts, self.settings)? })
+    }
+}
+
+/// A server whose workers run; doors are opened with [`Server::listen`].
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Server {
+    scheduler: Scheduler,
+}
+
+impl Server {
+    /// Begins with the first msgserver's defaults.
+    #[must_use]
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder {
+            pool: "default".into(),
+            queue: "default".into(),
+            serializer: "json".into(),
+            protocol: "default".into(),
+            encryption: Encryption::None,
+            store: None,
+            filter: None,
+            authentication: None,
+            failed_callback: None,
+            settings: Settings::default(),
+        }
+    }
+
+    /// What messages are handed to.
+    #[must_use]
+    pub fn sender(&self) -> Scheduler {
+        self.scheduler.clone()
+    }
+
+    /// How many connections are online.
+    #[must_use]
+    pub fn online_count(&self) -> usize {
+        self.scheduler.online_count()
+    }
+
+    /// Opens a door of the chosen protocol and serves it until the server stops.
+    ///
+    /// # Errors
+    /// What the system says of the address.
+    pub async fn listen(&self, address: impl ToSocketAddrs) -> io::Result<()> {
+        self.serve(TcpListener::bind(address).await?).await;
+        Ok(())
+    }
+
+    /// As [`Server::listen`], on a socket that is open already.
+    pub async fn serve(&self, listener: TcpListener) {
+        self.scheduler.serve(listener, 0).await;
+    }
+
+    /// Serves the `frame` protocol in JSON beside the chosen one.
+    pub async fn serve_frames(&self, listener: TcpListener) {
+        self.scheduler.serve(listener, 1).await;
+    }
+
+    /// Stops: what waits is written as far as clients take it within `patience`, the store is closed.
+    pub async fn stop(&self, patience: Duration) {
+        self.scheduler.stop(patience).await;
+    }
+}

@@ -1,0 +1,72 @@
+//! The commands.
+
+mod listen;
+mod send;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// A message push server: accepted is safe, delivered in order.
+#[derive(Parser)]
+#[command(name = "msgserver", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server in the foreground; SIGTERM and SIGINT drain it, a second one ends it at once
+    Serve(serve::Serve),
+    /// Publish a message through the HTTP API
+    Send(send::Send),
+    /// Connect as a client; print what arrives and acknowledge it
+    Listen(listen::Listen),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the command that the arguments name.
+pub(crate) fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(serve) => serve.run(),
+        Command::Send(send) => send.run(),
+        Command::Listen(listen) => listen.run(),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "msgserver", &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Fault::Usage(lines)) => {
+            for line in lines {
+                eprintln!("msgserver: {line}");
+            }
+            ExitCode::from(2)
+        }
+        Err(Fault::Failed(line)) => {
+            eprintln!("msgserver: {line}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a command failed.
+enum Fault {
+    /// It was asked for something that cannot be; a line a fault.
+    Usage(Vec<String>),
+    /// It could not be done.
+    Failed(String),
+}
+
+impl Fault {
+    fn failed(fault: impl ToString) -> Self {
+        Self::Failed(fault.to_string())
+    }
+}
