@@ -11,7 +11,9 @@ use msgserver_protocol::{
     Bar, Encoder, IncompatibleChoice, Json, LengthPrefixed, MessagePack, Protocol, Serializer,
 };
 use msgserver_queue::{LaneQueue, Queue};
-use msgserver_scheduler::{Authenticate, Door, FailedDelivery, Filter, Job, Parts, Scheduler, Settings};
+use msgserver_scheduler::{
+    Authenticate, Door, FailedCallback, FailedDelivery, Filter, Job, Parts, Scheduler, Settings,
+};
 use tokio::net::{TcpListener, ToSocketAddrs};
 
 use crate::{Choice, Encryption};
@@ -66,7 +68,7 @@ pub struct ServerBuilder {
     store: Option<Arc<dyn Store>>,
     filter: Option<Arc<dyn Filter>>,
     authentication: Option<Arc<dyn Authenticate>>,
-    failed_callback: Option<Arc<dyn Fn(&FailedDelivery) + Send + Sync>>,
+    failed_callback: Option<FailedCallback>,
     settings: Settings,
 }
 

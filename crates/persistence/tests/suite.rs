@@ -1,4 +1,9 @@
 //! What every store promises, written once and run on each.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cloned_ref_to_slice_refs,
+    reason = "a test that meets an error has to end"
+)]
 
 use std::sync::Arc;
 

@@ -19,6 +19,7 @@ pub(crate) struct Outbox {
     written: u64,
     /// Kept messages whose last byte the peer's TCP has not acknowledged: where that byte stands, and the
     /// number. Made only when there is one: most sessions never have any.
+    #[allow(clippy::box_collection, reason = "8 bytes and not 32 in every idle session")]
     unconfirmed: Option<Box<VecDeque<(u64, Seq)>>>,
 }
 

@@ -165,7 +165,7 @@ impl Shard {
         let format = session.frame_format();
         loop {
             let mut frames = Vec::new();
-            let outcome = (&mut &*session.socket()).read(&mut self.scratch);
+            let outcome = (&mut session.socket()).read(&mut self.scratch);
             if let Some(format) = format {
                 let mut inbound = session.inbound.lock();
                 if let Ok(n) = outcome {

@@ -370,11 +370,12 @@ impl Core {
                 }
                 continue;
             }
-            let took = !job.message.is_expired(Timestamp::now())
-                && rest.is_empty()
-                && sessions
-                    .iter()
-                    .fold(false, |took, s| s.send(&Delivery::notice(&job.message)) == Sent::Taken || took);
+            let mut took = false;
+            if !job.message.is_expired(Timestamp::now()) && rest.is_empty() {
+                for session in &sessions {
+                    took |= session.send(&Delivery::notice(&job.message)) == Sent::Taken;
+                }
+            }
             if !took {
                 job.attempts += 1;
                 if job.attempts > self.settings.resend_times {

@@ -19,4 +19,4 @@ pub use admission::{Authenticate, Filter, Networks, SharedSecret};
 pub use core::{Job, Publication, Published, Scheduler, State};
 pub use error::PublishError;
 pub use figures::Figures;
-pub use settings::{Door, FailedDelivery, FailureReason, Parts, Settings};
+pub use settings::{Door, FailedCallback, FailedDelivery, FailureReason, Parts, Settings};

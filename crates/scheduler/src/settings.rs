@@ -69,6 +69,9 @@ pub struct Door {
     pub encryption: Option<ServerKey>,
 }
 
+/// Is told of each try that failed.
+pub type FailedCallback = Arc<dyn Fn(&FailedDelivery) + Send + Sync>;
+
 /// What a scheduler is made of.
 pub struct Parts {
     /// Where sessions are found.
@@ -84,7 +87,7 @@ pub struct Parts {
     /// Who a client is; without it all are anonymous.
     pub authentication: Option<Arc<dyn Authenticate>>,
     /// Is told of each try that failed.
-    pub failed_callback: Option<Arc<dyn Fn(&FailedDelivery) + Send + Sync>>,
+    pub failed_callback: Option<FailedCallback>,
 }
 
 /// A try that failed.
