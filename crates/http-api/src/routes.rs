@@ -128,11 +128,11 @@ impl HttpApi {
     async fn answer(&self, method: &Method, path: &str, body: &[u8]) -> Answer {
         match (method.as_str(), path) {
             ("POST", "/v1/messages") => self.publish(publication(body)?).await,
-            ("GET", "/v1/stats") => Ok(self.stats()),
+            ("GET", "/v1/stats") => Ok(self.stats().await),
             ("GET", "/healthz") => Ok(text("ok\n")),
             ("GET", "/readyz") if self.scheduler.is_open() => Ok(text("ready\n")),
             ("GET", "/readyz") => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server stops")),
-            ("GET", "/metrics") => Ok(self.metrics()),
+            ("GET", "/metrics") => Ok(self.metrics().await),
             (_, "/v1/messages" | "/v1/stats" | "/healthz" | "/readyz" | "/metrics") => {
                 Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{path} does not take {method}")))
             }
@@ -152,8 +152,8 @@ impl HttpApi {
         Ok(response)
     }
 
-    fn stats(&self) -> Response<Vec<u8>> {
-        let figures = self.scheduler.figures();
+    async fn stats(&self) -> Response<Vec<u8>> {
+        let figures = self.scheduler.figures().await;
         json(&serde_json::json!({
             "connections": figures.connections,
             "users": figures.users,
@@ -166,8 +166,8 @@ impl HttpApi {
         }))
     }
 
-    fn metrics(&self) -> Response<Vec<u8>> {
-        let figures = self.scheduler.figures();
+    async fn metrics(&self) -> Response<Vec<u8>> {
+        let figures = self.scheduler.figures().await;
         let mut registry = Registry::with_prefix("msgserver");
         let mut gauge = |name: &str, help: &str, value: u64| {
             registry.register(name, help, ConstGauge::new(value as f64));

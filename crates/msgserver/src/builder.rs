@@ -115,6 +115,13 @@ impl ServerBuilder {
         self
     }
 
+    /// As [`ServerBuilder::store`], of a store that was chosen at run time.
+    #[must_use]
+    pub fn shared_store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
     /// Who may connect at all: a function of the peer's address, or a [`Filter`].
     #[must_use]
     pub fn filter(mut self, filter: impl Filter) -> Self {

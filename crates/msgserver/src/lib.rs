@@ -4,13 +4,13 @@
 //! (pool, queue, serializer, protocol, encryption), by name or by value, and what goes with them.
 //!
 //! ```no_run
-//! use msgserver::{Content, EmbeddedStore, Server, SharedSecret, UserId};
+//! use msgserver::{Content, DiskStore, Server, SharedSecret, UserId};
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let server = Server::builder()
 //!         .authentication(SharedSecret::new("123456"))
-//!         .store(EmbeddedStore::open("./inboxes")?)
+//!         .store(DiskStore::open("./inboxes")?)
 //!         .build()?;
 //!     let sender = server.sender();
 //!     tokio::spawn(async move {
@@ -33,7 +33,11 @@ pub use msgserver_handshake::ServerKey;
 #[cfg(feature = "http")]
 pub use msgserver_http_api::HttpApi;
 pub use msgserver_message::{Content, DeviceId, Message, MessageId, Seq, Target, Topic, UserId};
-pub use msgserver_persistence::{EmbeddedStore, Store, StoreError};
+#[cfg(feature = "disk")]
+pub use msgserver_persistence::DiskStore;
+#[cfg(feature = "redis")]
+pub use msgserver_persistence::RedisStore;
+pub use msgserver_persistence::{MemoryStore, Store, StoreError};
 pub use msgserver_pool::{Pool, Replacement, ShardedPool};
 pub use msgserver_protocol::{Bar, Json, LengthPrefixed, MessagePack, Protocol, Serializer};
 pub use msgserver_queue::{LaneQueue, Queue};

@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use msgserver_message::MessageId;
 
-/// Why a store did not do what was asked. Nothing was changed.
+/// Why a store did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The id belongs to another message.
     #[error("the id {0} was used for a message with other content or users; give a new message a new id")]
     Conflict(MessageId),
-    /// Another process has the directory.
-    #[error("the data directory {} is in use by another server; stop it or choose another directory", .0.display())]
+    /// Another server has the directory.
+    #[error("data directory {} is in use by another server; stop it or choose another directory", .0.display())]
     InUse(PathBuf),
     /// The store cannot be used now.
     #[error("the {store} store is not available: {detail}")]
@@ -21,5 +21,22 @@ pub enum StoreError {
         store: &'static str,
         /// What it said.
         detail: String,
+    },
+    /// Something kept is not what this server writes.
+    #[error(
+        "the {store} store holds something that this server did not write or cannot read: {detail}; \
+         restore it from a backup or use the version that wrote it"
+    )]
+    Corrupt {
+        /// Which store.
+        store: &'static str,
+        /// What is wrong, and where.
+        detail: String,
+    },
+    /// The store was closed before.
+    #[error("the {store} store is closed; open it again to use it")]
+    Closed {
+        /// Which store.
+        store: &'static str,
     },
 }

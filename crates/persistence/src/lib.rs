@@ -1,28 +1,37 @@
 //! Inboxes that outlive a connection.
 //!
-//! A user's inbox is a log with a number a message ([`Seq`]). A device is a named
-//! cursor in it: acknowledging moves the cursor, and a message goes once every known device has passed it.
-//! A user without a device keeps what comes for the first that does.
+//! A user's inbox is a log with a number a message ([`Seq`]: 1, 2, 3, …). A device is a named cursor in it:
+//! acknowledging moves the cursor, and a message goes once every known device has passed it. A user without
+//! a device keeps what comes for the first that does; a device that comes later begins with new messages.
 //!
-//! [`EmbeddedStore`] keeps inboxes on disk ([`EmbeddedStore::open`]) or in memory
-//! ([`EmbeddedStore::in_memory`]), with the same code and so with the same meaning. One thread writes, and
-//! takes all that waits into one transaction: many publishers share one sync of the disk, and each is
-//! answered only after it.
+//! | store | survives the process | done when |
+//! |---|---|---|
+//! | [`MemoryStore`] | no | it is in memory |
+//! | `DiskStore`, feature `disk` | yes | the disk has said that it is written |
+//! | `RedisStore`, feature `redis` | yes, as far as Redis does | Redis has answered |
+//!
+//! Cursors instead of a queue a device: a message for a user with five devices is written once, and a
+//! device that comes back after a month costs nothing in between but the messages it has not seen.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-//! use msgserver_message::{Content, DeviceId, Message, Seq, UserId};
-//! use msgserver_persistence::{Appended, EmbeddedStore, Store};
+//! use std::sync::Arc;
 //!
-//! let store = EmbeddedStore::in_memory()?;
+//! use msgserver_message::{Content, DeviceId, Message, UserId};
+//! use msgserver_persistence::{MemoryStore, Store};
+//!
+//! let store = MemoryStore::new();
 //! let ada = UserId::new("ada")?;
-//! store.append(&Message::new(Content::text("hello")), &[ada.clone()], false).await?;
+//! let message = Arc::new(Message::new(Content::text("hello")));
+//! store.append(&message, &[ada.clone()], false).await?;
+//!
 //! let phone = DeviceId::new("phone")?;
-//! let cursor = store.open_device(&ada, &phone).await?.acknowledged;
-//! let entries = store.read(&ada, cursor, 10).await?;
-//! assert_eq!(entries[0].message.content.as_json(), "\"hello\"");
+//! let cursor = store.open(&ada, &phone).await?;
+//! let entries = store.read(&ada, cursor.acknowledged, 10).await?;
+//! assert_eq!(entries[0].message, message);
+//!
 //! store.acknowledge(&ada, &phone, entries[0].seq).await?;
-//! assert_eq!(store.stored(), 0);
+//! assert_eq!(store.stored().await?, 0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -30,11 +39,28 @@
 //!
 //! [`Seq`]: msgserver_message::Seq
 
-mod embedded;
+#[cfg(any(feature = "disk", feature = "redis"))]
+mod codec;
+#[cfg(feature = "disk")]
+mod disk;
 mod error;
+mod fingerprint;
+#[cfg(feature = "redis")]
+mod go;
+mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 mod store;
-mod writer;
 
-pub use embedded::EmbeddedStore;
+#[cfg(feature = "redis")]
+pub use crate::go::TakenOver;
+#[cfg(feature = "redis")]
+pub use crate::redis::RedisStore;
+#[cfg(feature = "disk")]
+pub use disk::DiskStore;
 pub use error::StoreError;
-pub use store::{Appended, Cursor, Entry, Store};
+pub use memory::MemoryStore;
+pub use store::{Appended, Cursor, Entry, Inbox, Store};
+
+/// How long an id is remembered at least.
+const ID_KEPT_MILLIS: u64 = 24 * 60 * 60 * 1000;

@@ -179,13 +179,20 @@ impl Scheduler {
 
     /// What is counted.
     #[must_use]
-    pub fn figures(&self) -> Figures {
+    pub async fn figures(&self) -> Figures {
         let (core, counters) = (&self.core, &self.core.counters);
+        let stored = match &core.parts.store {
+            None => 0,
+            Some(store) => store.stored().await.unwrap_or_else(|fault| {
+                tracing::warn!(%fault, "what is stored cannot be counted");
+                0
+            }),
+        };
         Figures {
             connections: core.parts.pool.sessions(),
             users: core.parts.pool.users(),
             queued: core.parts.queue.len(),
-            stored: core.parts.store.as_ref().map_or(0, |store| store.stored()),
+            stored,
             accepted: counters.accepted.load(Ordering::Relaxed),
             refused: counters.refused.load(Ordering::Relaxed),
             given_up: counters.given_up.load(Ordering::Relaxed),
@@ -268,12 +275,11 @@ impl Core {
         let (kept, passing): (Vec<UserId>, Vec<UserId>) = users
             .into_iter()
             .partition(|user| publication.store != Some(false) && self.store_for(user).is_some());
-        let id = message.id;
+        let (id, message) = (message.id, Arc::new(message));
         let mut state = State::Queued;
         if let Some(store) = self.parts.store.as_ref().filter(|_| !kept.is_empty()) {
             state = State::Accepted;
             let appended = store.append(&message, &kept, given_id).await?;
-            let message = Arc::new(message.clone());
             if let Appended::New(seqs) = appended {
                 for (user, seq) in kept.iter().zip(seqs) {
                     let job = Job { message: Arc::clone(&message), seq: Some(seq), attempts: 0 };
@@ -281,7 +287,6 @@ impl Core {
                 }
             }
         }
-        let message = Arc::new(message);
         for user in &passing {
             self.parts.queue.push(user, Job { message: Arc::clone(&message), seq: None, attempts: 0 });
         }

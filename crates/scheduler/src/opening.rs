@@ -110,7 +110,7 @@ impl Core {
         };
         let (mut cursor, mut known) = (Seq::ZERO, false);
         if let Some(store) = self.store_for(&guest.user) {
-            match store.open_device(&guest.user, &guest.device).await {
+            match store.open(&guest.user, &guest.device).await {
                 Ok(at) => (cursor, known) = (at.acknowledged, at.known),
                 Err(fault) => {
                     let refusal = Refusal::new(ByeCode::Unavailable, fault);

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use msgserver::{EmbeddedStore, Encryption, HttpApi, Server, SharedSecret};
+use std::sync::Arc;
+
+use msgserver::{DiskStore, Encryption, HttpApi, MemoryStore, RedisStore, Server, SharedSecret, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -36,7 +38,7 @@ pub(crate) struct Serve {
     /// HTTP API; `off` closes it
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3365", env = "MSGSERVER_HTTP")]
     http: String,
-    /// Where undelivered messages live: memory or disk
+    /// Where undelivered messages live: memory, disk or redis://HOST:PORT
     #[arg(long, default_value = "disk", env = "MSGSERVER_STORE")]
     store: String,
     /// Directory of the disk store
@@ -105,8 +107,8 @@ impl Serve {
         let listen = Address::parse("listen", &self.listen, &mut faults);
         let frame = Address::parse("frame", &self.frame, &mut faults);
         let http = Address::parse("http", &self.http, &mut faults);
-        if !matches!(self.store.as_str(), "memory" | "disk") {
-            faults.push(format!("store = {:?}: give memory or disk", self.store));
+        if !matches!(self.store.as_str(), "memory" | "disk") && !self.store.starts_with("redis://") {
+            faults.push(format!("store = {:?}: give memory, disk or redis://HOST:PORT", self.store));
         }
         let mut one_of = |key: &str, value: &str, known: [&str; 2]| {
             if !known.contains(&value) {
@@ -165,12 +167,8 @@ impl Serve {
     async fn serve(&self, listen: &Address, frame: &Address, http: &Address) -> Result<(), Fault> {
         let mut terminate = signal(SignalKind::terminate()).map_err(Fault::failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Fault::failed)?;
-        let store = match self.store.as_str() {
-            "memory" => EmbeddedStore::in_memory(),
-            _ => EmbeddedStore::open(&self.data_dir),
-        };
         let mut builder = Server::builder()
-            .store(store.map_err(Fault::failed)?)
+            .shared_store(self.open_store().await?)
             .protocol(self.protocol.as_str())
             .serializer(self.serializer.as_str());
         if self.encrypt {
@@ -221,6 +219,25 @@ impl Serve {
         }
     }
 
+    async fn open_store(&self) -> Result<Arc<dyn Store>, Fault> {
+        match self.store.as_str() {
+            "memory" => Ok(Arc::new(MemoryStore::new())),
+            "disk" => Ok(Arc::new(DiskStore::open(&self.data_dir).map_err(Fault::failed)?)),
+            url => {
+                let store = RedisStore::connect(url).await.map_err(Fault::failed)?;
+                let taken = store.take_over().await.map_err(Fault::failed)?;
+                if taken.messages > 0 {
+                    tracing::info!(
+                        messages = taken.messages,
+                        users = taken.users,
+                        "taken over from a Go deployment"
+                    );
+                }
+                Ok(Arc::new(store))
+            }
+        }
+    }
+
     /// Says what is open where, and what to type next.
     fn announce(&self, listen: Option<SocketAddr>, frame: Option<SocketAddr>, http: Option<SocketAddr>) {
         let line = |name: &str, address: Option<SocketAddr>, what: &str| match address {
@@ -234,6 +251,9 @@ impl Serve {
         line("http", http, "POST /v1/messages, /msg/sender; GET /v1/stats, /metrics");
         match self.store.as_str() {
             "memory" => eprintln!("  store   memory: what is undelivered ends with this process"),
+            redis if redis.starts_with("redis://") => {
+                eprintln!("  store   Redis: what is accepted is as safe as Redis is set to keep it");
+            }
             _ => eprintln!("  store   {}: what is accepted is on disk", self.data_dir.display()),
         }
         if let (Some(_), Some(_)) = (frame, http) {
