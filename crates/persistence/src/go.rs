@@ -34,6 +34,7 @@ struct Instant(i128);
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct GoMessage {
+    #[serde(deserialize_with = "as_written")]
     content: Content,
     send_time: Instant,
 }
@@ -237,6 +238,12 @@ impl<'de> Deserialize<'de> for Instant {
             ))
         })
     }
+}
+
+/// The content as it is written there: read as a value, a number would lose its form.
+fn as_written<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Content, D::Error> {
+    let json = <Box<serde_json::value::RawValue> as serde::Deserialize>::deserialize(deserializer)?;
+    Content::from_json(json.get()).map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]
