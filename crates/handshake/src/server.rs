@@ -94,11 +94,7 @@ impl ServerHandshake {
     /// [`HandshakeError`] if it cannot become a second message any more.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Progress, HandshakeError> {
         self.seen.extend_from_slice(bytes);
-        let text = self
-            .seen
-            .iter()
-            .take_while(|&&byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
-            .count();
+        let text = self.seen.iter().take_while(|byte| is_base64(byte)).count();
         let block = self.key.private.size();
         // Blocks end at a multiple of 4 characters only now and then (128 bytes: every third), and where
         // the base64 is padded it ends; so each multiple of a block is tried when it is there.

@@ -152,41 +152,34 @@ impl HttpApi {
         Ok(response)
     }
 
-    async fn stats(&self) -> Response<Vec<u8>> {
+    /// Name, meaning and value of each figure.
+    async fn figures(&self) -> [(&'static str, &'static str, u64); 8] {
         let figures = self.scheduler.figures().await;
-        json(&serde_json::json!({
-            "connections": figures.connections,
-            "users": figures.users,
-            "queued": figures.queued,
-            "stored": figures.stored,
-            "accepted": figures.accepted,
-            "refused": figures.refused,
-            "given_up": figures.given_up,
-            "connections_refused": figures.connections_refused,
-        }))
+        [
+            ("connections", "Sessions now", figures.connections as u64),
+            ("users", "Users with a session now", figures.users as u64),
+            ("queued", "Messages that wait in lanes now", figures.queued as u64),
+            ("stored", "Messages in inboxes now", figures.stored),
+            ("accepted", "Publications accepted since the start", figures.accepted),
+            ("refused", "Publications refused since the start", figures.refused),
+            ("given_up", "Messages given up since the start", figures.given_up),
+            ("connections_refused", "Connections refused since the start", figures.connections_refused),
+        ]
+    }
+
+    async fn stats(&self) -> Response<Vec<u8>> {
+        let figures = self.figures().await.map(|(name, _, value)| (name.to_owned(), value.into()));
+        json(&serde_json::Value::Object(figures.into_iter().collect()))
     }
 
     async fn metrics(&self) -> Response<Vec<u8>> {
-        let figures = self.scheduler.figures().await;
         let mut registry = Registry::with_prefix("msgserver");
-        let mut gauge = |name: &str, help: &str, value: u64| {
+        for (name, help, value) in self.figures().await {
             registry.register(name, help, ConstGauge::new(value as f64));
-        };
-        gauge("connections", "Sessions now", figures.connections as u64);
-        gauge("users", "Users with a session now", figures.users as u64);
-        gauge("queued", "Messages that wait in lanes now", figures.queued as u64);
-        gauge("stored", "Messages in inboxes now", figures.stored);
-        gauge("accepted", "Publications accepted since the start", figures.accepted);
-        gauge("refused", "Publications refused since the start", figures.refused);
-        gauge("given_up", "Messages given up since the start", figures.given_up);
-        gauge("connections_refused", "Connections refused since the start", figures.connections_refused);
+        }
         let mut out = String::new();
         encode(&mut out, &registry).expect("a String takes every text");
-        let mut response = text(&out);
-        let kind =
-            header::HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        response
+        ok("application/openmetrics-text; version=1.0.0; charset=utf-8", out)
     }
 }
 
@@ -199,16 +192,16 @@ fn not_post() -> impl Filter<Extract = (), Error = warp::Rejection> + Clone {
         .untuple_one()
 }
 
-fn text(body: &str) -> Response<Vec<u8>> {
-    let mut response = Response::new(body.as_bytes().to_vec());
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
+fn ok(kind: &'static str, body: String) -> Response<Vec<u8>> {
+    let mut response = Response::new(body.into_bytes());
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
     response
 }
 
+fn text(body: &str) -> Response<Vec<u8>> {
+    ok("text/plain; charset=utf-8", body.to_owned())
+}
+
 fn json(value: &serde_json::Value) -> Response<Vec<u8>> {
-    let mut response = text(&value.to_string());
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
-    response
+    ok("application/json", value.to_string())
 }

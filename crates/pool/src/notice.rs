@@ -6,13 +6,14 @@ use bytes::Bytes;
 use msgserver_message::Message;
 use msgserver_protocol::{Delivery, EncodeError, Encoder};
 
-/// A message to everybody. Its bytes are made when the first session of an encoding needs them, and
-/// shared by all others.
+/// A message to everybody, with its bytes for each encoding, which all sessions share.
 #[derive(Debug)]
 pub struct Notice {
     message: Message,
     encoders: Arc<[Encoder]>,
-    framed: Box<[OnceLock<Bytes>]>,
+    framed: Box<[Bytes]>,
+    /// What encrypted sessions seal, each under its own key; made when the first of them needs it.
+    payloads: Box<[OnceLock<Option<Vec<u8>>>]>,
 }
 
 impl Notice {
@@ -22,18 +23,21 @@ impl Notice {
     /// # Errors
     /// [`EncodeError`] if one of the encodings has no form for the content.
     pub fn new(message: Message, encoders: Arc<[Encoder]>) -> Result<Self, EncodeError> {
-        let framed = encoders.iter().map(|_| OnceLock::new()).collect();
-        let notice = Self { message, encoders, framed };
-        for encoding in 0..notice.encoders.len() {
-            let bytes = notice.encoders[encoding].encode(&Delivery::notice(&notice.message))?;
-            let _ = notice.framed[encoding].set(bytes);
-        }
-        Ok(notice)
+        let framed = encoders.iter().map(|encoder| encoder.encode(&Delivery::notice(&message)));
+        let framed = framed.collect::<Result<_, _>>()?;
+        let payloads = encoders.iter().map(|_| OnceLock::new()).collect();
+        Ok(Self { message, encoders, framed, payloads })
     }
 
     /// The framed bytes for sessions in the clear.
     pub(crate) fn framed(&self, encoding: usize) -> Option<&Bytes> {
-        self.framed.get(encoding)?.get()
+        self.framed.get(encoding)
+    }
+
+    /// The payload for encrypted sessions.
+    pub(crate) fn payload(&self, encoding: usize) -> Option<&[u8]> {
+        let make = || self.encoders[encoding].payload(&Delivery::notice(&self.message)).ok();
+        self.payloads.get(encoding)?.get_or_init(make).as_deref()
     }
 
     /// The message.

@@ -31,8 +31,6 @@ pub struct SessionSetup {
     pub cipher: Option<Box<dyn Cipher>>,
     /// What a client may leave unread, in bytes, before it counts as a slow consumer.
     pub outbox_limit: usize,
-    /// How messages are known to have arrived: by the client's word, or by its TCP's.
-    pub acknowledges: bool,
     /// Bytes that the client had sent ahead while it was coming online.
     pub read_ahead: Vec<u8>,
 }
@@ -55,7 +53,6 @@ pub struct Session {
     device: DeviceId,
     encoders: Arc<[Encoder]>,
     encoding: u16,
-    acknowledges: bool,
     outbox_limit: u32,
     /// Second, of the reactor's clock, in which something was last read.
     pub(crate) heard: AtomicU32,
@@ -82,7 +79,6 @@ impl Session {
             device: setup.device,
             encoders: setup.encoders,
             encoding: u16::try_from(setup.encoding).expect("there are few encodings"),
-            acknowledges: setup.acknowledges,
             outbox_limit: u32::try_from(setup.outbox_limit).unwrap_or(u32::MAX),
             heard: AtomicU32::new(0),
             cipher: setup.cipher,
@@ -110,10 +106,11 @@ impl Session {
         &self.device
     }
 
-    /// Whether the client acknowledges what it has got.
+    /// Whether the client acknowledges what it has got; of one whose protocol lets it say nothing only its
+    /// TCP tells.
     #[must_use]
-    pub const fn acknowledges(&self) -> bool {
-        self.acknowledges
+    pub fn acknowledges(&self) -> bool {
+        self.frame_format().is_some()
     }
 
     /// Which of the encodings it speaks.
@@ -161,7 +158,7 @@ impl Session {
             return Sent::Closed;
         }
         if let Some(bytes) = bytes {
-            if !state.outbox.is_empty() && state.outbox.bytes() + bytes.len() > self.outbox_limit as usize {
+            if !self.has_room(&state, &bytes) {
                 state.wants_room = true;
                 return Sent::Full;
             }
@@ -171,7 +168,7 @@ impl Session {
         }
         if let Some(seq) = delivery.seq {
             state.tail = seq;
-            if !self.acknowledges {
+            if !self.acknowledges() {
                 state.outbox.expect_confirmation(seq);
             }
         }
@@ -181,14 +178,14 @@ impl Session {
     /// Sends bytes that are no message: a frame of the session's own conversation.
     pub fn say(&self, bytes: Bytes) {
         let mut state = self.state.lock();
-        if state.end.is_none() {
-            self.offer(&mut state, bytes);
+        if state.end.is_some() {
+            return;
         }
-    }
-
-    /// Sends a burst of notices that is the same for all sessions in the clear of this encoding.
-    pub(crate) fn burst(&self, bytes: Bytes) {
-        self.say(bytes);
+        if self.has_room(&state, &bytes) {
+            self.write(&mut state, bytes);
+        } else {
+            self.end(&mut state, CloseReason::SlowConsumer);
+        }
     }
 
     /// Sends a burst of notices to an encrypted session.
@@ -196,19 +193,16 @@ impl Session {
         let Some(cipher) = &self.cipher else { return };
         let mut out = Vec::new();
         for notice in notices {
-            if let Ok(payload) = self.encoder().payload(&Delivery::notice(notice.message())) {
-                self.encoder().seal(&payload, &**cipher, &mut out);
+            if let Some(payload) = notice.payload(self.encoding()) {
+                self.encoder().seal(payload, &**cipher, &mut out);
             }
         }
         self.say(out.into());
     }
 
-    fn offer(&self, state: &mut State, bytes: Bytes) {
-        if !state.outbox.is_empty() && state.outbox.bytes() + bytes.len() > self.outbox_limit as usize {
-            self.end(state, CloseReason::SlowConsumer);
-        } else {
-            self.write(state, bytes);
-        }
+    /// An empty outbox takes whatever comes: else what is larger than the limit could never be sent.
+    fn has_room(&self, state: &State, bytes: &Bytes) -> bool {
+        state.outbox.is_empty() || state.outbox.bytes() + bytes.len() <= self.outbox_limit as usize
     }
 
     fn write(&self, state: &mut State, bytes: Bytes) -> bool {
@@ -227,7 +221,7 @@ impl Session {
         self.state.lock().tail
     }
 
-    /// Sets where the session stands in its inbox, before anything was sent.
+    /// Sets where the session stands in its inbox: at its start, or past what is not to be sent.
     pub fn start_at(&self, seq: Seq) {
         self.state.lock().tail = seq;
     }
@@ -246,7 +240,7 @@ impl Session {
             && std::mem::take(&mut state.wants_room)
     }
 
-    /// Writes what waits. Gives whether the peer's TCP still has something to acknowledge.
+    /// Writes what waits.
     pub(crate) fn flush(&self) {
         let mut state = self.state.lock();
         if state.end.is_none()

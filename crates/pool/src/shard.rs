@@ -187,7 +187,7 @@ impl Shard {
                 self.events.on_frame(session, frame);
             }
             match outcome {
-                Ok(0) => return Err(session.end_reason().unwrap_or(CloseReason::ClosedByPeer)),
+                Ok(0) => return Err(CloseReason::ClosedByPeer),
                 Ok(_) => session.hear(self.second),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -217,7 +217,7 @@ impl Shard {
                     parts.concat().into()
                 }
             });
-            session.burst(burst.clone());
+            session.say(burst.clone());
         }
     }
 
@@ -251,8 +251,6 @@ impl Shard {
                 let Some(session) = session.filter(|session| session.id() == id) else { continue };
                 let silent = self.second.saturating_sub(session.heard.load(Ordering::Relaxed));
                 if session.frame_format().is_some() && silent > 2 * self.heartbeat {
-                    let session = Arc::clone(session);
-                    session.close(CloseReason::HeartbeatMissed);
                     self.finish(index, CloseReason::HeartbeatMissed);
                     continue;
                 }
@@ -265,6 +263,7 @@ impl Shard {
         }
     }
 
+    /// The first reason stands: one that the session was closed with goes before `reason`.
     fn finish(&mut self, index: usize, reason: CloseReason) {
         let Some(session) = self.sessions[index].take() else { return };
         let reason = session.end_reason().unwrap_or(reason);

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use async_trait::async_trait;
 use ipnet::IpNet;
 use msgserver_message::UserId;
+use subtle::ConstantTimeEq;
 
 /// Who may connect at all. Called in the accept loop: must not wait.
 pub trait Filter: Send + Sync + 'static {
@@ -65,11 +66,7 @@ impl SharedSecret {
 impl Authenticate for SharedSecret {
     async fn authenticate(&self, text: &str) -> Result<UserId, String> {
         let (user, secret) = text.rsplit_once(';').ok_or("password is wrong")?;
-        let (given, right) = (secret.as_bytes(), self.0.as_bytes());
-        // Every byte is compared, so the time taken says nothing of where the first difference is.
-        let differs =
-            given.iter().zip(right).fold(given.len() ^ right.len(), |d, (a, b)| d | usize::from(a ^ b));
-        if differs != 0 {
+        if !bool::from(secret.as_bytes().ct_eq(self.0.as_bytes())) {
             return Err("password is wrong".to_owned());
         }
         UserId::new(user).map_err(|fault| fault.to_string())

@@ -419,9 +419,8 @@ impl Core {
         }
         let newest = jobs.iter().filter_map(|job| job.seq).max();
         for job in jobs {
-            if job.seq == Some(session.tail().next())
-                && !self.hand_over(session, &job.message, session.tail().next())
-            {
+            let next = session.tail().next();
+            if job.seq == Some(next) && !self.hand_over(session, &job.message, next) {
                 return Ok(());
             }
         }

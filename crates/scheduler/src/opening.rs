@@ -145,7 +145,6 @@ impl Core {
                 encoding,
                 cipher: guest.cipher.map(|cipher| Box::new(cipher) as Box<dyn Cipher>),
                 outbox_limit: self.settings.outbox_limit,
-                acknowledges: speaks,
                 read_ahead: guest.read_ahead,
             },
         )?;
