@@ -1,7 +1,7 @@
 //! From an accepted connection to a session.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream as StdTcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use msgserver_pool::SessionSetup;
 use msgserver_protocol::{
     ByeCode, Cipher, ClientFrame, FirstText, FrameDecoder, FrameFormat, Hello, ServerFrame,
 };
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::bytes::BytesMut;
@@ -56,13 +57,18 @@ impl Scheduler {
     /// Takes connections of the door with this number, in the order of [`Parts::doors`](crate::Parts),
     /// until the scheduler stops.
     pub async fn serve(&self, listener: TcpListener, door: usize) {
+        // Clients that come back all at once wait in the kernel's queue; where it is full, they are not heard for
+        // a second or more. The system's own limit (`somaxconn`) holds for what is asked here.
+        if let Err(fault) = SockRef::from(&listener).listen(i32::MAX) {
+            tracing::warn!(%fault, "a door's queue could not be made longer");
+        }
         let mut stopping = self.core.stopping.subscribe();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             };
-            match accepted {
+            match accepted.and_then(|(socket, peer)| Ok((socket.into_std()?, peer))) {
                 Ok((socket, peer)) => self.core.admit_connection(socket, peer, door),
                 Err(fault) => {
                     tracing::warn!(%fault, "a connection could not be accepted");
@@ -74,26 +80,32 @@ impl Scheduler {
 }
 
 impl Core {
-    fn admit_connection(self: &Arc<Self>, mut socket: TcpStream, peer: SocketAddr, encoding: usize) {
-        let core = Arc::clone(self);
+    fn admit_connection(self: &Arc<Self>, socket: StdTcpStream, peer: SocketAddr, encoding: usize) {
         let door = &self.parts.doors[encoding];
-        if self.parts.filter.as_ref().is_some_and(|filter| !filter.allows(peer)) {
-            let refusal = Refusal::new(ByeCode::Unauthorized, "authorization validation failed");
-            tokio::spawn(async move { core.refuse(&mut socket, peer, encoding, refusal).await });
-        } else if door.encryption.is_none()
+        let allowed = self.parts.filter.as_ref().is_none_or(|filter| filter.allows(peer));
+        if allowed
+            && door.encryption.is_none()
             && door.encoder.inbound().is_none()
             && self.parts.authentication.is_none()
         {
             // Nothing is asked of such a client, so nothing has to be waited for.
-            let guest = anonymous(peer);
-            if let Err(fault) =
-                socket.into_std().and_then(|socket| core.enter(socket, encoding, guest, Seq::ZERO, false))
-            {
+            if let Err(fault) = self.enter(socket, encoding, anonymous(peer), Seq::ZERO, false) {
                 tracing::info!(%peer, %fault, "connection lost");
             }
-        } else {
-            tokio::spawn(async move { core.open(socket, peer, encoding).await });
+            return;
         }
+        let core = Arc::clone(self);
+        tokio::spawn(async move {
+            let opened = socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket));
+            match opened {
+                Ok(socket) if allowed => core.open(socket, peer, encoding).await,
+                Ok(mut socket) => {
+                    let refusal = Refusal::new(ByeCode::Unauthorized, "authorization validation failed");
+                    core.refuse(&mut socket, peer, encoding, refusal).await;
+                }
+                Err(fault) => tracing::info!(%peer, %fault, "connection lost"),
+            }
+        });
     }
 
     async fn open(self: Arc<Self>, mut socket: TcpStream, peer: SocketAddr, encoding: usize) {
@@ -126,7 +138,7 @@ impl Core {
 
     fn enter(
         self: &Arc<Self>,
-        socket: std::net::TcpStream,
+        socket: StdTcpStream,
         encoding: usize,
         guest: Guest,
         cursor: Seq,
