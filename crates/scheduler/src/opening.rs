@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use msgserver_handshake::{Progress, ServerHandshake, SessionCipher};
 use msgserver_message::{DeviceId, Seq, UserId};
@@ -18,10 +18,8 @@ use tokio_util::bytes::BytesMut;
 use tokio_util::codec::Decoder;
 
 use crate::core::Core;
-use crate::{Door, Scheduler};
-
-/// How long to wait when the system has no descriptor for a connection: its clients stay in the backlog.
-const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
+use crate::seldom::Seldom;
+use crate::{Acceptor, Door, Scheduler};
 
 /// A hello is small; what is longer is no hello.
 const MAX_HELLO_BYTES: usize = 64 * 1024;
@@ -56,30 +54,60 @@ impl Scheduler {
     /// Takes connections of the door with this number, in the order of [`Parts::doors`](crate::Parts),
     /// until the scheduler stops.
     pub async fn serve(&self, listener: TcpListener, door: usize) {
-        let mut stopping = self.core.stopping.subscribe();
+        let core = &self.core;
+        let mut stopping = core.stopping.subscribe();
+        let mut acceptor = Acceptor::new(listener);
+        let mut full = Seldom::default();
         loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+            let (socket, peer) = tokio::select! {
+                accepted = acceptor.accept() => accepted,
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             };
-            match accepted {
-                Ok((socket, peer)) => self.core.admit_connection(socket, peer, door),
-                Err(fault) => {
-                    tracing::warn!(%fault, "a connection could not be accepted");
-                    tokio::time::sleep(NO_DESCRIPTOR).await;
+            let connections = core.parts.pool.sessions() + core.counters.opening.load(Ordering::Relaxed);
+            if connections < core.settings.max_connections {
+                core.admit_connection(socket, peer, door);
+            } else {
+                if full.is_due(Instant::now()) {
+                    tracing::warn!(connections, "connections are turned away: there are as many as may be");
                 }
+                core.turn_away(socket, door);
             }
         }
     }
 }
 
+/// A connection that is not online yet; counted while it lives.
+struct Opening(Arc<Core>);
+
+impl Opening {
+    fn begin(core: &Arc<Core>) -> Self {
+        core.counters.opening.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(core))
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        self.0.counters.opening.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Core {
+    /// Says no without waiting for the client: when there are too many, none may cost a descriptor for long.
+    fn turn_away(&self, socket: TcpStream, encoding: usize) {
+        self.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
+        let limit = self.settings.max_connections;
+        let text = format!("the server has {limit} connections, and no more may be; try again later");
+        let reason = self.farewell(encoding, Refusal::new(ByeCode::Unavailable, text));
+        let _ = socket.into_std().and_then(|mut socket| io::Write::write_all(&mut socket, &reason));
+    }
+
     fn admit_connection(self: &Arc<Self>, mut socket: TcpStream, peer: SocketAddr, encoding: usize) {
-        let core = Arc::clone(self);
         let door = &self.parts.doors[encoding];
         if self.parts.filter.as_ref().is_some_and(|filter| !filter.allows(peer)) {
             let refusal = Refusal::new(ByeCode::Unauthorized, "authorization validation failed");
-            tokio::spawn(async move { core.refuse(&mut socket, peer, encoding, refusal).await });
+            let opening = Opening::begin(self);
+            tokio::spawn(async move { opening.0.refuse(&mut socket, peer, encoding, refusal).await });
         } else if door.encryption.is_none()
             && door.encoder.inbound().is_none()
             && self.parts.authentication.is_none()
@@ -87,12 +115,23 @@ impl Core {
             // Nothing is asked of such a client, so nothing has to be waited for.
             let guest = anonymous(peer);
             if let Err(fault) =
-                socket.into_std().and_then(|socket| core.enter(socket, encoding, guest, Seq::ZERO, false))
+                socket.into_std().and_then(|socket| self.enter(socket, encoding, guest, Seq::ZERO, false))
             {
                 tracing::info!(%peer, %fault, "connection lost");
             }
         } else {
-            tokio::spawn(async move { core.open(socket, peer, encoding).await });
+            let opening = Opening::begin(self);
+            tokio::spawn(async move { Arc::clone(&opening.0).open(socket, peer, encoding).await });
+        }
+    }
+
+    /// The reason, as clients of a door get it.
+    fn farewell(&self, encoding: usize, refusal: Refusal) -> bytes::Bytes {
+        if self.encoders[encoding].inbound().is_some() {
+            let bye = ServerFrame::Bye { code: refusal.code, detail: refusal.text, retry_after_ms: None };
+            self.frame(encoding, &bye)
+        } else {
+            refusal.text.into_bytes().into()
         }
     }
 
@@ -162,12 +201,7 @@ impl Core {
         self.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
         let reason = refusal.text.replace(char::is_control, " ");
         tracing::info!(%peer, %reason, "connection refused");
-        let bytes = if self.encoders[encoding].inbound().is_some() {
-            let bye = ServerFrame::Bye { code: refusal.code, detail: refusal.text, retry_after_ms: None };
-            self.frame(encoding, &bye)
-        } else {
-            refusal.text.into_bytes().into()
-        };
+        let bytes = self.farewell(encoding, refusal);
         let farewell = async {
             socket.write_all(&bytes).await?;
             socket.shutdown().await?;

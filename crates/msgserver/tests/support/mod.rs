@@ -6,13 +6,18 @@
     reason = "each test file uses a part; a test that meets an error has to end"
 )]
 
+mod http;
+
+use std::fs::File;
 use std::io::{BufRead, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+
+pub use http::Http;
 
 /// Long enough for the slowest machine; nothing passes by waiting for it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,27 +25,59 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Server {
     pub child: Child,
     doors: Value,
+    directory: PathBuf,
 }
 
 impl Server {
+    /// A server whose data, ready file and log are in `directory`.
     pub fn start(directory: &Path, flags: &[&str]) -> Self {
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_msgserver")), directory, flags)
+    }
+
+    /// As [`Server::start`], under what `ulimit` is told.
+    pub fn start_under(ulimit: &str, directory: &Path, flags: &[&str]) -> Self {
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("ulimit {ulimit} && exec \"$0\" \"$@\""));
+        shell.arg(env!("CARGO_BIN_EXE_msgserver"));
+        Self::spawn(shell, directory, flags)
+    }
+
+    fn spawn(mut command: Command, directory: &Path, flags: &[&str]) -> Self {
         let ready = directory.join("ready.json");
         let _ = std::fs::remove_file(&ready);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_msgserver"))
+        let log = File::options().create(true).append(true).open(directory.join("log")).unwrap();
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--frame", "127.0.0.1:0", "--http", "127.0.0.1:0"])
             .arg("--data-dir")
             .arg(directory.join("data"))
             .arg("--ready-file")
             .arg(&ready)
             .args(flags)
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let doors = until(|| {
             assert!(child.try_wait().unwrap().is_none(), "the server ended");
             std::fs::read(&ready).ok().map(|json| serde_json::from_slice(&json).unwrap())
         });
-        Self { child, doors }
+        Self { child, doors, directory: directory.to_owned() }
+    }
+
+    /// What it and its predecessors in this directory have written to standard error.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("log")).unwrap()
+    }
+
+    /// Its memory that is neither shared nor a file's, in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        1024 * line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+    }
+
+    /// How many file descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
     pub fn address(&self, door: &str) -> &str {
@@ -104,7 +141,8 @@ pub fn until<T>(mut probe: impl FnMut() -> Option<T>) -> T {
             return value;
         }
         assert!(start.elapsed() < PATIENCE, "it did not come to pass");
-        std::thread::yield_now();
+        // Between two looks, so that the server gets the processor.
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -122,7 +160,7 @@ pub fn write_frame(socket: &mut TcpStream, frame: &Value) {
     socket.write_all(json.as_bytes()).unwrap();
 }
 
-pub fn read_frame(socket: &mut TcpStream) -> Value {
+pub fn read_frame(socket: &mut impl Read) -> Value {
     let mut length = [0; 4];
     socket.read_exact(&mut length).unwrap();
     let mut json = vec![0; u32::from_be_bytes(length) as usize];
