@@ -3,6 +3,9 @@
 //!
 //! The first msgserver's `POST /msg/sender` is here as its clients know it: the body is `1` or `0`.
 
+mod body;
+mod connections;
+mod lingering;
 mod messages;
 mod problem;
 mod routes;

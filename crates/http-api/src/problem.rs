@@ -3,7 +3,7 @@
 use msgserver_persistence::StoreError;
 use msgserver_scheduler::PublishError;
 use serde::Serialize;
-use warp::http::{Response, StatusCode, header};
+use warp::http::{Method, Response, StatusCode, header};
 
 /// How long a refused publisher waits, in seconds.
 const RETRY_AFTER: &str = "1";
@@ -13,14 +13,28 @@ pub(crate) struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'static str,
-    pub(crate) status: u16,
+    status: u16,
     detail: String,
+    /// What a method that is not allowed would have to be.
+    #[serde(skip)]
+    allowed: Option<Method>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl ToString) -> Self {
         let title = status.canonical_reason().unwrap_or("error");
-        Self { kind: "about:blank", title, status: status.as_u16(), detail: detail.to_string() }
+        Self {
+            kind: "about:blank",
+            title,
+            status: status.as_u16(),
+            detail: detail.to_string(),
+            allowed: None,
+        }
+    }
+
+    pub(crate) fn not_allowed(method: &Method, path: &str, allowed: Method) -> Self {
+        let detail = format!("{path} takes {allowed} and not {method}");
+        Self { allowed: Some(allowed), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail) }
     }
 
     pub(crate) fn response(&self) -> Response<Vec<u8>> {
@@ -31,6 +45,9 @@ impl Problem {
         }
         if self.status == 401 {
             response = response.header(header::WWW_AUTHENTICATE, "Bearer");
+        }
+        if let Some(allowed) = &self.allowed {
+            response = response.header(header::ALLOW, allowed.as_str());
         }
         let body = serde_json::to_vec(self).expect("texts and a number have a form in JSON");
         response.body(body).expect("the parts of the response are constants")
@@ -43,6 +60,7 @@ impl From<PublishError> for Problem {
             PublishError::Store(StoreError::Conflict(_)) => StatusCode::CONFLICT,
             PublishError::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
             PublishError::Store(_) | PublishError::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            PublishError::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             PublishError::NotSupported(_) => StatusCode::NOT_IMPLEMENTED,
             _ => StatusCode::BAD_REQUEST,
         };

@@ -1,9 +1,11 @@
 //! What is answered where.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Buf;
+use futures_util::Stream;
 use msgserver_scheduler::{Publication, Scheduler};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -12,14 +14,15 @@ use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use warp::Filter;
 use warp::http::{HeaderMap, Method, Response, StatusCode, header};
-use warp::hyper::body::Bytes;
 use warp::path::FullPath;
 
+use crate::body;
+use crate::connections;
 use crate::messages::{publication, seed_publication};
 use crate::problem::Problem;
 
-/// The largest body, in bytes: a content of 1 MiB and what goes with it.
-const MAX_BODY_BYTES: u64 = 1024 * 1024 + 4096;
+/// How long a client may take, unless told otherwise.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The HTTP API of a scheduler.
 #[derive(Clone)]
@@ -27,6 +30,7 @@ pub struct HttpApi {
     scheduler: Scheduler,
     key: Option<Arc<str>>,
     seed_path: Arc<str>,
+    patience: Duration,
 }
 
 type Answer = Result<Response<Vec<u8>>, Problem>;
@@ -35,7 +39,7 @@ impl HttpApi {
     /// An API that anybody may use; see [`HttpApi::key`].
     #[must_use]
     pub fn new(scheduler: Scheduler) -> Self {
-        Self { scheduler, key: None, seed_path: "/msg/sender".into() }
+        Self { scheduler, key: None, seed_path: "/msg/sender".into(), patience: PATIENCE }
     }
 
     /// Asks for `Authorization: Bearer KEY` on everything but `/healthz` and `/readyz`.
@@ -52,61 +56,52 @@ impl HttpApi {
         self
     }
 
+    /// How long a client may take over the head of a request, and then over its body; also how long a
+    /// connection may be idle. A minute unless said.
+    #[must_use]
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Answers until `stop` is done.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) {
+        let patience = self.patience;
         let api = warp::any().map(move || self.clone());
         let routes = warp::method()
             .and(warp::path::full())
             .and(warp::header::headers_cloned())
-            .and(warp::body::bytes())
+            .and(warp::body::stream())
             .and(api)
-            .then(|method, path: FullPath, headers, body, api: Self| async move {
+            .then(|method, path: FullPath, headers: HeaderMap, body, api: Self| async move {
                 api.respond(&method, path.as_str(), &headers, body).await
             });
-        let too_large = |rejection: warp::Rejection| async move {
-            let status = if rejection.find::<warp::reject::PayloadTooLarge>().is_some() {
-                StatusCode::PAYLOAD_TOO_LARGE
-            } else {
-                StatusCode::BAD_REQUEST
-            };
-            let detail = format!("a body may be {MAX_BODY_BYTES} bytes long, and says how long it is");
-            Ok::<_, Infallible>(Problem::new(status, detail).response())
-        };
-        let posted = warp::post().and(warp::body::content_length_limit(MAX_BODY_BYTES)).and(routes.clone());
-        let all = warp::get()
-            .and(routes.clone())
-            .or(posted)
-            .unify()
-            .or(not_post().and(routes))
-            .unify()
-            .recover(too_large);
-        warp::serve(all).incoming(listener).graceful(stop).run().await;
+        // The filters above take every request.
+        let routes = routes.recover(|_| std::future::ready(Ok(StatusCode::INTERNAL_SERVER_ERROR)));
+        connections::serve(routes, listener, patience, stop).await;
     }
 
-    async fn respond(
+    async fn respond<B: Buf>(
         &self,
         method: &Method,
         path: &str,
         headers: &HeaderMap,
-        body: Bytes,
+        body: impl Stream<Item = Result<B, warp::Error>>,
     ) -> Response<Vec<u8>> {
         let seed = path == &*self.seed_path;
         let answer = match self.authorise(path, headers) {
-            Ok(()) if seed && method == Method::POST => self.seed_send(&body).await,
-            Ok(()) => self.answer(method, path, &body).await,
+            Ok(()) => self.answer(method, path, headers, body).await,
             Err(problem) => Err(problem),
         };
-        match answer {
-            Ok(response) => response,
-            // Old clients look at the body alone.
-            Err(problem) if seed => {
-                let mut response = Response::new(b"0".to_vec());
-                *response.status_mut() =
-                    StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST);
-                response
+        answer.unwrap_or_else(|problem| {
+            let mut response = problem.response();
+            if seed {
+                // Old clients look at the body alone.
+                response.headers_mut().remove(header::CONTENT_TYPE);
+                *response.body_mut() = b"0".to_vec();
             }
-            Err(problem) => problem.response(),
-        }
+            response
+        })
     }
 
     fn authorise(&self, path: &str, headers: &HeaderMap) -> Result<(), Problem> {
@@ -125,18 +120,37 @@ impl HttpApi {
         ))
     }
 
-    async fn answer(&self, method: &Method, path: &str, body: &[u8]) -> Answer {
-        match (method.as_str(), path) {
-            ("POST", "/v1/messages") => self.publish(publication(body)?).await,
-            ("GET", "/v1/stats") => Ok(self.stats().await),
-            ("GET", "/healthz") => Ok(text("ok\n")),
-            ("GET", "/readyz") if self.scheduler.is_open() => Ok(text("ready\n")),
-            ("GET", "/readyz") => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server stops")),
-            ("GET", "/metrics") => Ok(self.metrics().await),
-            (_, "/v1/messages" | "/v1/stats" | "/healthz" | "/readyz" | "/metrics") => {
-                Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{path} does not take {method}")))
-            }
-            _ => Err(Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {path}"))),
+    async fn answer<B: Buf>(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        body: impl Stream<Item = Result<B, warp::Error>>,
+    ) -> Answer {
+        let allowed = match path {
+            "/v1/messages" => Method::POST,
+            "/v1/stats" | "/healthz" | "/readyz" | "/metrics" => Method::GET,
+            path if path == &*self.seed_path => Method::POST,
+            _ => return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {path}"))),
+        };
+        if *method != allowed {
+            return Err(Problem::not_allowed(method, path, allowed));
+        }
+        if allowed == Method::POST {
+            let body = tokio::time::timeout(self.patience, body::read(headers, body)).await;
+            let slow = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
+            let body = body.map_err(slow)??;
+            return if path == "/v1/messages" {
+                self.publish(publication(&body)?).await
+            } else {
+                self.seed_send(&body).await
+            };
+        }
+        match path {
+            "/v1/stats" => Ok(self.stats().await),
+            "/metrics" => Ok(self.metrics().await),
+            "/readyz" => self.scheduler.ready().await.map(|()| text("ready\n")).map_err(Problem::from),
+            _ => Ok(text("ok\n")),
         }
     }
 
@@ -152,18 +166,19 @@ impl HttpApi {
         Ok(response)
     }
 
-    /// Name, meaning and value of each figure.
-    async fn figures(&self) -> [(&'static str, &'static str, u64); 8] {
+    /// Name, meaning and value of each figure; none if it is not known now.
+    async fn figures(&self) -> [(&'static str, &'static str, Option<u64>); 8] {
         let figures = self.scheduler.figures().await;
+        let stored = figures.stored;
         [
-            ("connections", "Sessions now", figures.connections as u64),
-            ("users", "Users with a session now", figures.users as u64),
-            ("queued", "Messages that wait in lanes now", figures.queued as u64),
-            ("stored", "Messages in inboxes now", figures.stored),
-            ("accepted", "Publications accepted since the start", figures.accepted),
-            ("refused", "Publications refused since the start", figures.refused),
-            ("given_up", "Messages given up since the start", figures.given_up),
-            ("connections_refused", "Connections refused since the start", figures.connections_refused),
+            ("connections", "Sessions now", Some(figures.connections as u64)),
+            ("users", "Users with a session now", Some(figures.users as u64)),
+            ("queued", "Messages that wait in lanes now", Some(figures.queued as u64)),
+            ("stored", "Messages in inboxes now", stored),
+            ("accepted", "Publications accepted since the start", Some(figures.accepted)),
+            ("refused", "Publications refused since the start", Some(figures.refused)),
+            ("given_up", "Messages given up since the start", Some(figures.given_up)),
+            ("connections_refused", "Connections refused since the start", Some(figures.connections_refused)),
         ]
     }
 
@@ -175,21 +190,14 @@ impl HttpApi {
     async fn metrics(&self) -> Response<Vec<u8>> {
         let mut registry = Registry::with_prefix("msgserver");
         for (name, help, value) in self.figures().await {
-            registry.register(name, help, ConstGauge::new(value as f64));
+            if let Some(value) = value {
+                registry.register(name, help, ConstGauge::new(value as f64));
+            }
         }
         let mut out = String::new();
         encode(&mut out, &registry).expect("a String takes every text");
         ok("application/openmetrics-text; version=1.0.0; charset=utf-8", out)
     }
-}
-
-/// Lets through what is not a POST: a POST that is here was refused for its length.
-fn not_post() -> impl Filter<Extract = (), Error = warp::Rejection> + Clone {
-    warp::method()
-        .and_then(|method: Method| async move {
-            if method == Method::POST { Err(warp::reject()) } else { Ok(()) }
-        })
-        .untuple_one()
 }
 
 fn ok(kind: &'static str, body: String) -> Response<Vec<u8>> {

@@ -6,6 +6,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+/// The longest content that a server takes, in bytes of its JSON text.
+pub const MAX_CONTENT_BYTES: usize = 1024 * 1024;
+
+/// The longest message, in whichever form it travels: its content, and what goes with it.
+pub const MAX_MESSAGE_BYTES: usize = MAX_CONTENT_BYTES + 4096;
+
 /// What a message says: one JSON value, kept as its text.
 ///
 /// The text is what a publisher sent and what a JSON client gets, so a number keeps all its digits and

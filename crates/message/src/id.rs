@@ -38,7 +38,12 @@ impl MessageId {
 impl FromStr for MessageId {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        Ulid::from_string(text).map(Self).map_err(|_| InvalidId(text.chars().take(64).collect()))
+        let invalid = || InvalidId(text.chars().take(64).collect());
+        // 26 characters hold 130 bits; what does not fit into 128 would become another id.
+        if text.as_bytes().first().is_some_and(|first| *first > b'7') {
+            return Err(invalid());
+        }
+        Ulid::from_string(text).map(Self).map_err(|_| invalid())
     }
 }
 
@@ -154,7 +159,13 @@ mod tests {
 
     #[test]
     fn what_is_not_a_ulid_is_refused() {
-        for text in ["", "1", "01ARZ3NDEKTSV4RRFFQ69G5FAV0", "01ARZ3NDEKTSV4RRFFQ69G5FA!"] {
+        for text in [
+            "",
+            "1",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV0",
+            "01ARZ3NDEKTSV4RRFFQ69G5FA!",
+            "8ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+        ] {
             assert!(text.parse::<MessageId>().is_err(), "{text}");
         }
     }

@@ -22,7 +22,7 @@ mod name;
 mod target;
 mod timestamp;
 
-pub use content::{Content, InvalidContent};
+pub use content::{Content, InvalidContent, MAX_CONTENT_BYTES, MAX_MESSAGE_BYTES};
 pub use id::{InvalidId, MessageId, Seq, SessionId};
 pub use message::Message;
 pub use name::{DeviceId, InvalidName, MAX_NAME_BYTES, Topic, UserId};

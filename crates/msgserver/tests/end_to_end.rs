@@ -5,131 +5,14 @@
     reason = "a test that meets an error has to end"
 )]
 
+mod support;
+
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::Shutdown;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-
-/// Long enough for the slowest machine; nothing passes by waiting for it.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-struct Server {
-    child: Child,
-    doors: Value,
-}
-
-impl Server {
-    fn start(directory: &Path, flags: &[&str]) -> Self {
-        let ready = directory.join("ready.json");
-        let _ = std::fs::remove_file(&ready);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_msgserver"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--frame", "127.0.0.1:0", "--http", "127.0.0.1:0"])
-            .arg("--data-dir")
-            .arg(directory.join("data"))
-            .arg("--ready-file")
-            .arg(&ready)
-            .args(flags)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let doors = until(|| {
-            assert!(child.try_wait().unwrap().is_none(), "the server ended");
-            std::fs::read(&ready).ok().map(|json| serde_json::from_slice(&json).unwrap())
-        });
-        Self { child, doors }
-    }
-
-    fn address(&self, door: &str) -> &str {
-        self.doors[door].as_str().unwrap()
-    }
-
-    fn connect(&self, door: &str) -> TcpStream {
-        let socket = TcpStream::connect(self.address(door)).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket
-    }
-
-    fn request(&self, method: &str, path: &str, key: Option<&str>, body: Option<String>) -> (u16, String) {
-        let url = format!("http://{}{path}", self.address("http"));
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let bearer = format!("Bearer {}", key.unwrap_or("none"));
-        let mut response = match (method, body) {
-            ("GET", _) => agent.get(&url).header("Authorization", bearer).call().unwrap(),
-            (_, body) => {
-                agent.post(&url).header("Authorization", bearer).send(body.unwrap_or_default()).unwrap()
-            }
-        };
-        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
-    }
-
-    fn post(&self, path: &str, body: &Value) -> (u16, String) {
-        self.request("POST", path, None, Some(body.to_string()))
-    }
-
-    fn stats(&self) -> Value {
-        serde_json::from_str(&self.request("GET", "/v1/stats", None, None).1).unwrap()
-    }
-
-    fn wait_for(&self, figure: &str, value: u64) {
-        until(|| (self.stats()[figure] == value).then_some(()));
-    }
-
-    fn signal(&self, name: &str) {
-        let status = Command::new("kill").arg(name).arg(self.child.id().to_string()).status().unwrap();
-        assert!(status.success());
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn until<T>(mut probe: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(value) = probe() {
-            return value;
-        }
-        assert!(start.elapsed() < PATIENCE, "it did not come to pass");
-        std::thread::yield_now();
-    }
-}
-
-/// The next frame of the default protocol, without its `|` and without keepalives.
-fn bar(socket: &mut impl BufRead) -> String {
-    let mut frame = Vec::new();
-    socket.read_until(b'|', &mut frame).unwrap();
-    assert_eq!(frame.pop(), Some(b'|'), "the connection ended");
-    String::from_utf8(frame).unwrap().trim_matches('\0').to_owned()
-}
-
-fn write_frame(socket: &mut TcpStream, frame: &Value) {
-    let json = frame.to_string();
-    socket.write_all(&(json.len() as u32).to_be_bytes()).unwrap();
-    socket.write_all(json.as_bytes()).unwrap();
-}
-
-fn read_frame(socket: &mut TcpStream) -> Value {
-    let mut length = [0; 4];
-    socket.read_exact(&mut length).unwrap();
-    let mut json = vec![0; u32::from_be_bytes(length) as usize];
-    socket.read_exact(&mut json).unwrap();
-    serde_json::from_slice(&json).unwrap()
-}
-
-fn hello(server: &Server, user: &str, device: &str) -> (TcpStream, Value) {
-    let mut socket = server.connect("frame");
-    write_frame(&mut socket, &json!({"type": "hello", "user": user, "device": device, "new": 1}));
-    let welcome = read_frame(&mut socket);
-    assert_eq!(welcome["type"], "welcome");
-    (socket, welcome)
-}
+use support::{Server, bar, hello, read_frame, write_frame};
 
 #[test]
 fn a_notice_reaches_every_old_client_byte_for_byte() {

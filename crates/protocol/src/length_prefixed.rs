@@ -9,8 +9,8 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use crate::{DecodeError, Delivery, EncodeError, FrameFormat, Protocol, Serializer, ServerFrame};
 
-/// The longest frame that a peer may send unless told otherwise: a content of 1 MiB and what goes with it.
-pub const MAX_FRAME_BYTES: usize = 1024 * 1024 + 4096;
+/// The longest frame that a peer may send unless told otherwise.
+pub const MAX_FRAME_BYTES: usize = msgserver_message::MAX_MESSAGE_BYTES;
 
 const LENGTH_BYTES: usize = 4;
 

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use msgserver_message::{Content, Message, MessageId, Seq, SessionId, Target, Timestamp, UserId};
-use msgserver_persistence::{Appended, Store};
+use msgserver_message::{
+    Content, MAX_CONTENT_BYTES, Message, MessageId, Seq, SessionId, Target, Timestamp, UserId,
+};
+use msgserver_persistence::{Appended, Store, StoreError};
 use msgserver_pool::{CloseReason, Events, Notice, Reactor, Sent, Session};
 use msgserver_protocol::{ByeCode, ClientFrame, Delivery, Encoder, ErrorCode, ServerFrame};
 use msgserver_queue::Lane;
@@ -18,6 +20,9 @@ use crate::{FailedDelivery, FailureReason, Figures, Parts, PublishError, Setting
 
 /// How many messages are read from an inbox at a time.
 const PAGE: usize = 256;
+
+/// How long the store may take to say how it is.
+const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A message that waits in a user's lane.
 #[derive(Debug, Clone)]
@@ -86,6 +91,8 @@ pub(crate) struct Counters {
     refused: AtomicU64,
     given_up: AtomicU64,
     pub(crate) connections_refused: AtomicU64,
+    /// Connections that are not online yet.
+    pub(crate) opening: AtomicUsize,
 }
 
 pub(crate) struct Core {
@@ -182,11 +189,14 @@ impl Scheduler {
     pub async fn figures(&self) -> Figures {
         let (core, counters) = (&self.core, &self.core.counters);
         let stored = match &core.parts.store {
-            None => 0,
-            Some(store) => store.stored().await.unwrap_or_else(|fault| {
-                tracing::warn!(%fault, "what is stored cannot be counted");
-                0
-            }),
+            None => Some(0),
+            Some(store) => match in_time(&**store, store.stored()).await {
+                Ok(stored) => Some(stored),
+                Err(fault) => {
+                    tracing::warn!(%fault, "what is stored cannot be counted");
+                    None
+                }
+            },
         };
         Figures {
             connections: core.parts.pool.sessions(),
@@ -200,10 +210,16 @@ impl Scheduler {
         }
     }
 
-    /// Whether publications are taken.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        !self.core.closed.load(Ordering::Relaxed)
+    /// Whether publications are taken now: the server does not stop, and the store answers.
+    ///
+    /// # Errors
+    /// Why not: [`PublishError::ShuttingDown`] or [`PublishError::Store`].
+    pub async fn ready(&self) -> Result<(), PublishError> {
+        if self.core.closed.load(Ordering::Relaxed) {
+            return Err(PublishError::ShuttingDown);
+        }
+        let Some(store) = &self.core.parts.store else { return Ok(()) };
+        Ok(in_time(&**store, store.ready()).await?)
     }
 
     /// Stops: no more connections and publications, `bye` to who understands it, what waits is written as
@@ -236,6 +252,17 @@ impl Scheduler {
     }
 }
 
+/// What a store says, if it says it soon.
+async fn in_time<T>(
+    store: &dyn Store,
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(STORE_PATIENCE, answer).await.unwrap_or_else(|_| {
+        let detail = format!("it has not answered within {} s", STORE_PATIENCE.as_secs());
+        Err(StoreError::Unavailable { store: store.name(), detail })
+    })
+}
+
 impl Core {
     pub(crate) fn reactor(&self) -> &Reactor {
         self.reactor.get().expect("set before anything else is done")
@@ -253,6 +280,10 @@ impl Core {
     async fn publish(self: &Arc<Self>, publication: Publication) -> Result<Published, PublishError> {
         if self.closed.load(Ordering::Relaxed) {
             return Err(PublishError::ShuttingDown);
+        }
+        let bytes = publication.content.as_json().len();
+        if bytes > MAX_CONTENT_BYTES {
+            return Err(PublishError::TooLong { bytes, limit: MAX_CONTENT_BYTES });
         }
         let mut message = Message::new(publication.content);
         let given_id = publication.id.is_some();
@@ -413,7 +444,7 @@ impl Core {
         store: &dyn Store,
         session: &Arc<Session>,
         jobs: &VecDeque<Job>,
-    ) -> Result<(), msgserver_persistence::StoreError> {
+    ) -> Result<(), StoreError> {
         if session.is_full() {
             return Ok(());
         }

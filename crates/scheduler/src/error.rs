@@ -13,6 +13,14 @@ pub enum PublishError {
     /// A door's serializer has no form for it.
     #[error(transparent)]
     Content(#[from] EncodeError),
+    /// The content is longer than anybody has to take.
+    #[error("a content may be {limit} bytes long, this one has {bytes}")]
+    TooLong {
+        /// How long it is, in bytes of JSON.
+        bytes: usize,
+        /// What is allowed.
+        limit: usize,
+    },
     /// No user is named.
     #[error("no user is named; give at least one")]
     NoUser,

@@ -10,8 +10,8 @@ pub struct Figures {
     pub users: usize,
     /// Jobs that wait in lanes now.
     pub queued: usize,
-    /// Messages in inboxes now.
-    pub stored: u64,
+    /// Messages in inboxes now, if the store can be asked: 0 without one, nothing when it does not answer.
+    pub stored: Option<u64>,
     /// Publications accepted since the start.
     pub accepted: u64,
     /// Publications refused since the start.

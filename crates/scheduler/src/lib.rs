@@ -8,13 +8,16 @@
 //!
 //! [`Scheduler::serve`] opens connections: filter, handshake, authentication, online.
 
+mod acceptor;
 mod admission;
 mod core;
 mod error;
 mod figures;
 mod opening;
+mod seldom;
 mod settings;
 
+pub use acceptor::Acceptor;
 pub use admission::{Authenticate, Filter, Networks, SharedSecret};
 pub use core::{Job, Publication, Published, Scheduler, State};
 pub use error::PublishError;

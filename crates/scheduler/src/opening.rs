@@ -1,10 +1,10 @@
 //! From an accepted connection to a session.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream as StdTcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use msgserver_handshake::{Progress, ServerHandshake, SessionCipher};
 use msgserver_message::{DeviceId, Seq, UserId};
@@ -12,17 +12,14 @@ use msgserver_pool::SessionSetup;
 use msgserver_protocol::{
     ByeCode, Cipher, ClientFrame, FirstText, FrameDecoder, FrameFormat, Hello, ServerFrame,
 };
-use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::bytes::BytesMut;
 use tokio_util::codec::Decoder;
 
 use crate::core::Core;
-use crate::{Door, Scheduler};
-
-/// How long to wait when the system has no descriptor for a connection: its clients stay in the backlog.
-const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
+use crate::seldom::Seldom;
+use crate::{Acceptor, Door, Scheduler};
 
 /// A hello is small; what is longer is no hello.
 const MAX_HELLO_BYTES: usize = 64 * 1024;
@@ -57,55 +54,85 @@ impl Scheduler {
     /// Takes connections of the door with this number, in the order of [`Parts::doors`](crate::Parts),
     /// until the scheduler stops.
     pub async fn serve(&self, listener: TcpListener, door: usize) {
-        // Clients that come back all at once wait in the kernel's queue; where it is full, they are not heard for
-        // a second or more. The system's own limit (`somaxconn`) holds for what is asked here.
-        if let Err(fault) = SockRef::from(&listener).listen(i32::MAX) {
-            tracing::warn!(%fault, "a door's queue could not be made longer");
-        }
-        let mut stopping = self.core.stopping.subscribe();
+        let core = &self.core;
+        let mut stopping = core.stopping.subscribe();
+        let mut acceptor = Acceptor::new(listener);
+        let mut full = Seldom::default();
         loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+            let (socket, peer) = tokio::select! {
+                accepted = acceptor.accept() => accepted,
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             };
-            match accepted.and_then(|(socket, peer)| Ok((socket.into_std()?, peer))) {
-                Ok((socket, peer)) => self.core.admit_connection(socket, peer, door),
-                Err(fault) => {
-                    tracing::warn!(%fault, "a connection could not be accepted");
-                    tokio::time::sleep(NO_DESCRIPTOR).await;
+            let connections = core.parts.pool.sessions() + core.counters.opening.load(Ordering::Relaxed);
+            if connections < core.settings.max_connections {
+                core.admit_connection(socket, peer, door);
+            } else {
+                if full.is_due(Instant::now()) {
+                    tracing::warn!(connections, "connections are turned away: there are as many as may be");
                 }
+                core.turn_away(socket, door);
             }
         }
     }
 }
 
+/// A connection that is not online yet; counted while it lives.
+struct Opening(Arc<Core>);
+
+impl Opening {
+    fn begin(core: &Arc<Core>) -> Self {
+        core.counters.opening.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(core))
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        self.0.counters.opening.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Core {
-    fn admit_connection(self: &Arc<Self>, socket: StdTcpStream, peer: SocketAddr, encoding: usize) {
+    /// Says no without waiting for the client: when there are too many, none may cost a descriptor for long.
+    fn turn_away(&self, socket: TcpStream, encoding: usize) {
+        self.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
+        let limit = self.settings.max_connections;
+        let text = format!("the server has {limit} connections, and no more may be; try again later");
+        let reason = self.farewell(encoding, Refusal::new(ByeCode::Unavailable, text));
+        let _ = socket.into_std().and_then(|mut socket| io::Write::write_all(&mut socket, &reason));
+    }
+
+    fn admit_connection(self: &Arc<Self>, mut socket: TcpStream, peer: SocketAddr, encoding: usize) {
         let door = &self.parts.doors[encoding];
-        let allowed = self.parts.filter.as_ref().is_none_or(|filter| filter.allows(peer));
-        if allowed
-            && door.encryption.is_none()
+        if self.parts.filter.as_ref().is_some_and(|filter| !filter.allows(peer)) {
+            let refusal = Refusal::new(ByeCode::Unauthorized, "authorization validation failed");
+            let opening = Opening::begin(self);
+            tokio::spawn(async move { opening.0.refuse(&mut socket, peer, encoding, refusal).await });
+        } else if door.encryption.is_none()
             && door.encoder.inbound().is_none()
             && self.parts.authentication.is_none()
         {
             // Nothing is asked of such a client, so nothing has to be waited for.
-            if let Err(fault) = self.enter(socket, encoding, anonymous(peer), Seq::ZERO, false) {
+            let guest = anonymous(peer);
+            if let Err(fault) =
+                socket.into_std().and_then(|socket| self.enter(socket, encoding, guest, Seq::ZERO, false))
+            {
                 tracing::info!(%peer, %fault, "connection lost");
             }
-            return;
+        } else {
+            let opening = Opening::begin(self);
+            tokio::spawn(async move { Arc::clone(&opening.0).open(socket, peer, encoding).await });
         }
-        let core = Arc::clone(self);
-        tokio::spawn(async move {
-            let opened = socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket));
-            match opened {
-                Ok(socket) if allowed => core.open(socket, peer, encoding).await,
-                Ok(mut socket) => {
-                    let refusal = Refusal::new(ByeCode::Unauthorized, "authorization validation failed");
-                    core.refuse(&mut socket, peer, encoding, refusal).await;
-                }
-                Err(fault) => tracing::info!(%peer, %fault, "connection lost"),
-            }
-        });
+    }
+
+    /// The reason, as clients of a door get it.
+    fn farewell(&self, encoding: usize, refusal: Refusal) -> bytes::Bytes {
+        if self.encoders[encoding].inbound().is_some() {
+            let bye = ServerFrame::Bye { code: refusal.code, detail: refusal.text, retry_after_ms: None };
+            self.frame(encoding, &bye)
+        } else {
+            refusal.text.into_bytes().into()
+        }
     }
 
     async fn open(self: Arc<Self>, mut socket: TcpStream, peer: SocketAddr, encoding: usize) {
@@ -138,7 +165,7 @@ impl Core {
 
     fn enter(
         self: &Arc<Self>,
-        socket: StdTcpStream,
+        socket: std::net::TcpStream,
         encoding: usize,
         guest: Guest,
         cursor: Seq,
@@ -174,12 +201,7 @@ impl Core {
         self.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
         let reason = refusal.text.replace(char::is_control, " ");
         tracing::info!(%peer, %reason, "connection refused");
-        let bytes = if self.encoders[encoding].inbound().is_some() {
-            let bye = ServerFrame::Bye { code: refusal.code, detail: refusal.text, retry_after_ms: None };
-            self.frame(encoding, &bye)
-        } else {
-            refusal.text.into_bytes().into()
-        };
+        let bytes = self.farewell(encoding, refusal);
         let farewell = async {
             socket.write_all(&bytes).await?;
             socket.shutdown().await?;

@@ -27,6 +27,8 @@ pub struct Settings {
     pub queue_buffer_len: usize,
     /// Jobs and notices that may wait before publishers are refused.
     pub queue_limit: usize,
+    /// Connections at a time, of all doors together; one more is turned away with a reason.
+    pub max_connections: usize,
     /// What a client may leave unread, in bytes.
     pub outbox_limit: usize,
     /// How long a client may take to come online.
@@ -50,6 +52,7 @@ impl Default for Settings {
             min_parallel: 1,
             queue_buffer_len: 1000,
             queue_limit: 1_000_000,
+            max_connections: usize::MAX,
             outbox_limit: 1024 * 1024,
             opening_deadline: Duration::from_secs(10),
             text_grace: Duration::from_millis(200),

@@ -1,0 +1,68 @@
+//! The connections of the HTTP door.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::time::Duration;
+
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use msgserver_scheduler::Acceptor;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use warp::hyper::server::conn::http1;
+use warp::{Filter, Reply};
+
+use crate::lingering::Lingering;
+
+/// The longest head of a request, in bytes.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// Serves connections until `stop` is done, and those that are open then until they are answered.
+///
+/// warp's own server has no deadline for the head of a request and no say in what happens when the system
+/// has no more descriptors, so its filters are served here.
+pub(crate) async fn serve<F, R>(
+    routes: F,
+    listener: TcpListener,
+    patience: Duration,
+    stop: impl Future<Output = ()>,
+) where
+    F: Filter<Extract = (R,), Error = Infallible> + Clone + Send + Sync + 'static,
+    F::Future: Send,
+    R: Reply + Send + 'static,
+{
+    // HTTP/1 alone: to find out which version a client speaks would be a wait without a deadline.
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(MAX_HEAD_BYTES);
+    let (open, stopping) = (TaskTracker::new(), CancellationToken::new());
+    let mut acceptor = Acceptor::new(listener);
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let (socket, peer) = tokio::select! {
+            accepted = acceptor.accept() => accepted,
+            () = &mut stop => break,
+        };
+        let _ = socket.set_nodelay(true);
+        let service = TowerToHyperService::new(warp::service(routes.clone()));
+        let connection = http.serve_connection(TokioIo::new(Lingering::new(socket)), service).with_upgrades();
+        let stopping = stopping.clone();
+        open.spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            let outcome = tokio::select! {
+                outcome = &mut connection => outcome,
+                () = stopping.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(fault) = outcome {
+                tracing::info!(%peer, %fault, "HTTP connection closed");
+            }
+        });
+    }
+    drop(acceptor);
+    stopping.cancel();
+    open.close();
+    open.wait().await;
+}

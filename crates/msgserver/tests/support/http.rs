@@ -1,0 +1,105 @@
+//! HTTP written out by hand: what a client library would not send, and many requests on one connection.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+
+use serde_json::Value;
+
+use super::PATIENCE;
+
+/// One connection.
+pub struct Http {
+    socket: BufReader<TcpStream>,
+}
+
+/// An answer to a request.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    head: String,
+    pub body: String,
+}
+
+impl Answer {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (header, value) = line.split_once(':')?;
+            header.eq_ignore_ascii_case(name).then_some(value.trim())
+        })
+    }
+
+    /// Whether it is a problem as RFC 9457 has them, with everything that the contract asks for.
+    pub fn assert_problem(&self, status: u16) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let problem: Value = serde_json::from_str(&self.body).unwrap();
+        assert_eq!(problem["status"], status);
+        for field in ["type", "title", "detail"] {
+            assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {problem}");
+        }
+        assert_eq!(self.header("retry-after").is_some(), matches!(status, 429 | 503), "{self:?}");
+    }
+}
+
+impl Http {
+    pub fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
+        let socket = TcpStream::connect(address)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.set_nodelay(true)?;
+        Ok(Self { socket: BufReader::new(socket) })
+    }
+
+    /// Sends bytes as they are.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.socket.get_mut().write_all(bytes.as_ref())
+    }
+
+    /// From now on a write that the server does not take fails.
+    pub fn stop_waiting(&mut self) {
+        self.socket.get_mut().set_nonblocking(true).unwrap();
+    }
+
+    /// Sends a request with a body of known length.
+    pub fn request(&mut self, method: &str, path: &str, body: &str) -> io::Result<Answer> {
+        let length = body.len();
+        self.send(format!("{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}"))?;
+        self.answer(method)
+    }
+
+    pub fn post(&mut self, path: &str, body: &Value) -> io::Result<Answer> {
+        self.request("POST", path, &body.to_string())
+    }
+
+    /// The status line and headers of the next answer, which may be an interim one.
+    pub fn head(&mut self) -> io::Result<(u16, String)> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            if self.socket.read_until(b'\n', &mut head)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        Ok((status.ok_or_else(|| io::Error::other(head.clone()))?, head))
+    }
+
+    /// The next answer, to a request of this method.
+    pub fn answer(&mut self, method: &str) -> io::Result<Answer> {
+        let (status, head) = self.head()?;
+        let mut answer = Answer { status, head, body: String::new() };
+        if method != "HEAD" {
+            let length = answer.header("content-length").expect("every answer says how long it is");
+            let mut body = vec![0; length.parse().unwrap()];
+            self.socket.read_exact(&mut body)?;
+            answer.body = String::from_utf8(body).unwrap();
+        }
+        Ok(answer)
+    }
+
+    /// Whether the server has closed the connection, having sent nothing more.
+    pub fn is_closed(&mut self) -> bool {
+        matches!(self.socket.fill_buf(), Ok([])) || self.socket.fill_buf().is_err()
+    }
+}

@@ -1,0 +1,177 @@
+//! A server of a test's own, from the real binary, and its clients written out by hand.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses a part; a test that meets an error has to end"
+)]
+
+mod http;
+
+use std::fs::File;
+use std::io::{BufRead, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+pub use http::Http;
+
+/// Long enough for the slowest machine; nothing passes by waiting for it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Server {
+    pub child: Child,
+    doors: Value,
+    directory: PathBuf,
+}
+
+impl Server {
+    /// A server whose data, ready file and log are in `directory`.
+    pub fn start(directory: &Path, flags: &[&str]) -> Self {
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_msgserver")), directory, flags)
+    }
+
+    /// As [`Server::start`], under what `ulimit` is told.
+    pub fn start_under(ulimit: &str, directory: &Path, flags: &[&str]) -> Self {
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("ulimit {ulimit} && exec \"$0\" \"$@\""));
+        shell.arg(env!("CARGO_BIN_EXE_msgserver"));
+        Self::spawn(shell, directory, flags)
+    }
+
+    fn spawn(mut command: Command, directory: &Path, flags: &[&str]) -> Self {
+        let ready = directory.join("ready.json");
+        let _ = std::fs::remove_file(&ready);
+        let log = File::options().create(true).append(true).open(directory.join("log")).unwrap();
+        let mut child = command
+            .args(["serve", "--listen", "127.0.0.1:0", "--frame", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .arg("--data-dir")
+            .arg(directory.join("data"))
+            .arg("--ready-file")
+            .arg(&ready)
+            .args(flags)
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let doors = until(|| {
+            assert!(child.try_wait().unwrap().is_none(), "the server ended");
+            std::fs::read(&ready).ok().map(|json| serde_json::from_slice(&json).unwrap())
+        });
+        Self { child, doors, directory: directory.to_owned() }
+    }
+
+    /// What it and its predecessors in this directory have written to standard error.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("log")).unwrap()
+    }
+
+    /// Its memory that is neither shared nor a file's, in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        1024 * line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+    }
+
+    /// How many file descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    pub fn address(&self, door: &str) -> &str {
+        self.doors[door].as_str().unwrap()
+    }
+
+    pub fn connect(&self, door: &str) -> TcpStream {
+        let socket = TcpStream::connect(self.address(door)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket
+    }
+
+    pub fn request(
+        &self,
+        method: &str,
+        path: &str,
+        key: Option<&str>,
+        body: Option<String>,
+    ) -> (u16, String) {
+        let url = format!("http://{}{path}", self.address("http"));
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let bearer = format!("Bearer {}", key.unwrap_or("none"));
+        let mut response = match (method, body) {
+            ("GET", _) => agent.get(&url).header("Authorization", bearer).call().unwrap(),
+            (_, body) => {
+                agent.post(&url).header("Authorization", bearer).send(body.unwrap_or_default()).unwrap()
+            }
+        };
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> (u16, String) {
+        self.request("POST", path, None, Some(body.to_string()))
+    }
+
+    pub fn stats(&self) -> Value {
+        serde_json::from_str(&self.request("GET", "/v1/stats", None, None).1).unwrap()
+    }
+
+    pub fn wait_for(&self, figure: &str, value: u64) {
+        until(|| (self.stats()[figure] == value).then_some(()));
+    }
+
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(name).arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn until<T>(mut probe: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = probe() {
+            return value;
+        }
+        assert!(start.elapsed() < PATIENCE, "it did not come to pass");
+        // Between two looks, so that the server gets the processor.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The next frame of the default protocol, without its `|` and without keepalives.
+pub fn bar(socket: &mut impl BufRead) -> String {
+    let mut frame = Vec::new();
+    socket.read_until(b'|', &mut frame).unwrap();
+    assert_eq!(frame.pop(), Some(b'|'), "the connection ended");
+    String::from_utf8(frame).unwrap().trim_matches('\0').to_owned()
+}
+
+pub fn write_frame(socket: &mut TcpStream, frame: &Value) {
+    let json = frame.to_string();
+    socket.write_all(&(json.len() as u32).to_be_bytes()).unwrap();
+    socket.write_all(json.as_bytes()).unwrap();
+}
+
+pub fn read_frame(socket: &mut impl Read) -> Value {
+    let mut length = [0; 4];
+    socket.read_exact(&mut length).unwrap();
+    let mut json = vec![0; u32::from_be_bytes(length) as usize];
+    socket.read_exact(&mut json).unwrap();
+    serde_json::from_slice(&json).unwrap()
+}
+
+pub fn hello(server: &Server, user: &str, device: &str) -> (TcpStream, Value) {
+    let mut socket = server.connect("frame");
+    write_frame(&mut socket, &json!({"type": "hello", "user": user, "device": device, "new": 1}));
+    let welcome = read_frame(&mut socket);
+    assert_eq!(welcome["type"], "welcome");
+    (socket, welcome)
+}
