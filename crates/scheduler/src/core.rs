@@ -14,6 +14,7 @@ use msgserver_queue::Lane;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
+use crate::occupancy::Occupancy;
 use crate::{FailedDelivery, FailureReason, Figures, Parts, PublishError, Settings};
 
 /// How many messages are read from an inbox at a time.
@@ -92,6 +93,8 @@ pub(crate) struct Core {
     pub(crate) parts: Parts,
     pub(crate) settings: Settings,
     pub(crate) encoders: Arc<[Encoder]>,
+    /// Of each door.
+    pub(crate) occupancies: Box<[Arc<Occupancy>]>,
     pub(crate) counters: Counters,
     pub(crate) stopping: watch::Sender<bool>,
     reactor: OnceLock<Reactor>,
@@ -116,9 +119,12 @@ impl Scheduler {
     /// What the system says if there are no more threads or descriptors.
     pub fn start(parts: Parts, settings: Settings) -> io::Result<Self> {
         let encoders = parts.doors.iter().map(|door| door.encoder.clone()).collect();
+        let occupancies =
+            parts.doors.iter().map(|door| Arc::new(Occupancy::new(door.max_connections))).collect();
         let core = Arc::new(Core {
             parts,
             encoders,
+            occupancies,
             counters: Counters::default(),
             stopping: watch::Sender::new(false),
             reactor: OnceLock::new(),
@@ -544,6 +550,7 @@ impl Events for FromReactor {
 
     fn on_closed(&self, session: &Arc<Session>, reason: &CloseReason) {
         self.0.parts.pool.remove(session);
+        self.0.occupancies[session.encoding()].leave();
         if !matches!(reason, CloseReason::ClosedByPeer | CloseReason::ShuttingDown) {
             tracing::info!(session = %session.id(), user = %session.user(), %reason, "session closed");
         }

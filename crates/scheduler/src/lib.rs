@@ -12,6 +12,7 @@ mod admission;
 mod core;
 mod error;
 mod figures;
+mod occupancy;
 mod opening;
 mod settings;
 

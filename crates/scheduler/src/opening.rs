@@ -18,6 +18,7 @@ use tokio_util::bytes::BytesMut;
 use tokio_util::codec::Decoder;
 
 use crate::core::Core;
+use crate::occupancy::Place;
 use crate::{Door, Scheduler};
 
 /// How long to wait when the system has no descriptor for a connection: its clients stay in the backlog.
@@ -55,7 +56,12 @@ struct Guest {
 impl Scheduler {
     /// Takes connections of the door with this number, in the order of [`Parts::doors`](crate::Parts),
     /// until the scheduler stops.
+    ///
+    /// # Panics
+    /// If there is no door of that number.
     pub async fn serve(&self, listener: TcpListener, door: usize) {
+        let doors = self.core.parts.doors.len();
+        assert!(door < doors, "there is no door {door}; there are {doors}");
         let mut stopping = self.core.stopping.subscribe();
         loop {
             let accepted = tokio::select! {
@@ -80,23 +86,43 @@ impl Core {
         if self.parts.filter.as_ref().is_some_and(|filter| !filter.allows(peer)) {
             let refusal = Refusal::new(ByeCode::Unauthorized, "authorization validation failed");
             tokio::spawn(async move { core.refuse(&mut socket, peer, encoding, refusal).await });
-        } else if door.encryption.is_none()
+            return;
+        }
+        let Some(place) = self.occupancies[encoding].take() else { return self.turn_away(socket, encoding) };
+        if door.encryption.is_none()
             && door.encoder.inbound().is_none()
             && self.parts.authentication.is_none()
         {
             // Nothing is asked of such a client, so nothing has to be waited for.
             let guest = anonymous(peer);
-            if let Err(fault) =
-                socket.into_std().and_then(|socket| core.enter(socket, encoding, guest, Seq::ZERO, false))
+            if let Err(fault) = socket
+                .into_std()
+                .and_then(|socket| core.enter(socket, encoding, place, guest, Seq::ZERO, false))
             {
                 tracing::info!(%peer, %fault, "connection lost");
             }
         } else {
-            tokio::spawn(async move { core.open(socket, peer, encoding).await });
+            tokio::spawn(async move { core.open(socket, peer, encoding, place).await });
         }
     }
 
-    async fn open(self: Arc<Self>, mut socket: TcpStream, peer: SocketAddr, encoding: usize) {
+    /// Closes a connection that is one too many for its door.
+    fn turn_away(self: &Arc<Self>, mut socket: TcpStream, encoding: usize) {
+        self.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
+        let occupancy = &self.occupancies[encoding];
+        let limit = occupancy.limit();
+        // One line, not one a connection: a crowd at a full door must not fill the log.
+        if occupancy.is_news() {
+            let door = socket.local_addr().map_or_else(|fault| fault.to_string(), |at| at.to_string());
+            tracing::warn!(%door, limit, "the door is full; connections are refused");
+        }
+        let text = format!("all {limit} connections of this door are taken; try again later");
+        let refusal = Refusal::new(ByeCode::Unavailable, text);
+        let core = Arc::clone(self);
+        tokio::spawn(async move { core.say_farewell(&mut socket, encoding, refusal).await });
+    }
+
+    async fn open(self: Arc<Self>, mut socket: TcpStream, peer: SocketAddr, encoding: usize, place: Place) {
         let _ = socket.set_nodelay(true);
         let greeting =
             tokio::time::timeout(self.settings.opening_deadline, self.greet(&mut socket, peer, encoding));
@@ -118,7 +144,8 @@ impl Core {
                 }
             }
         }
-        let entered = socket.into_std().and_then(|socket| self.enter(socket, encoding, guest, cursor, known));
+        let entered =
+            socket.into_std().and_then(|socket| self.enter(socket, encoding, place, guest, cursor, known));
         if let Err(fault) = entered {
             tracing::info!(%peer, %fault, "connection lost");
         }
@@ -128,6 +155,7 @@ impl Core {
         self: &Arc<Self>,
         socket: std::net::TcpStream,
         encoding: usize,
+        place: Place,
         guest: Guest,
         cursor: Seq,
         resumed: bool,
@@ -148,6 +176,7 @@ impl Core {
                 read_ahead: guest.read_ahead,
             },
         )?;
+        place.keep();
         session.start_at(cursor);
         if speaks {
             let heartbeat_ms = u64::try_from(self.settings.reactor.heartbeat.as_millis()).unwrap_or(u64::MAX);
@@ -162,6 +191,10 @@ impl Core {
         self.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
         let reason = refusal.text.replace(char::is_control, " ");
         tracing::info!(%peer, %reason, "connection refused");
+        self.say_farewell(socket, encoding, refusal).await;
+    }
+
+    async fn say_farewell(&self, socket: &mut TcpStream, encoding: usize, refusal: Refusal) {
         let bytes = if self.encoders[encoding].inbound().is_some() {
             let bye = ServerFrame::Bye { code: refusal.code, detail: refusal.text, retry_after_ms: None };
             self.frame(encoding, &bye)
