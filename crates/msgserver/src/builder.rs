@@ -4,19 +4,22 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgserver_handshake::{HandshakeError, ServerKey};
+use msgserver_handshake::HandshakeError;
 use msgserver_persistence::Store;
 use msgserver_pool::{Pool, ShardedPool};
-use msgserver_protocol::{
-    Bar, Encoder, IncompatibleChoice, Json, LengthPrefixed, MessagePack, Protocol, Serializer,
-};
+use msgserver_protocol::{IncompatibleChoice, Protocol, Serializer};
 use msgserver_queue::{LaneQueue, Queue};
 use msgserver_scheduler::{
-    Authenticate, Door, FailedCallback, FailedDelivery, Filter, Job, Parts, Scheduler, Settings,
+    Authenticate, FailedCallback, FailedDelivery, Filter, Job, Parts, Scheduler, Settings,
 };
 use tokio::net::{TcpListener, ToSocketAddrs};
 
-use crate::{Choice, Encryption};
+use crate::{Choice, Door, Encryption};
+
+/// The scheduler knows doors by their number.
+const MAIN_DOOR: usize = 0;
+const FRAME_DOOR: usize = 1;
+const MORE_DOORS: usize = 2;
 
 /// Why a server cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +49,7 @@ pub enum BuildError {
     Start(#[from] io::Error),
 }
 
-fn chosen<T: ?Sized>(
+pub(crate) fn chosen<T: ?Sized>(
     part: &'static str,
     known: &'static str,
     choice: Choice<T>,
@@ -62,9 +65,8 @@ fn chosen<T: ?Sized>(
 pub struct ServerBuilder {
     pool: Choice<dyn Pool>,
     queue: Choice<dyn Queue<Job>>,
-    serializer: Choice<dyn Serializer>,
-    protocol: Choice<dyn Protocol>,
-    encryption: Encryption,
+    main_door: Door,
+    more_doors: Vec<Door>,
     store: Option<Arc<dyn Store>>,
     filter: Option<Arc<dyn Filter>>,
     authentication: Option<Arc<dyn Authenticate>>,
@@ -90,21 +92,29 @@ impl ServerBuilder {
     /// `"json"`, `"msgpack"`, or an `Arc` of a [`Serializer`].
     #[must_use]
     pub fn serializer(mut self, serializer: impl Into<Choice<dyn Serializer>>) -> Self {
-        self.serializer = serializer.into();
+        self.main_door.serializer = serializer.into();
         self
     }
 
     /// `"default"`, `"frame"`, or an `Arc` of a [`Protocol`].
     #[must_use]
     pub fn protocol(mut self, protocol: impl Into<Choice<dyn Protocol>>) -> Self {
-        self.protocol = protocol.into();
+        self.main_door.protocol = protocol.into();
         self
     }
 
     /// Whether connections are encrypted.
     #[must_use]
     pub fn encryption(mut self, encryption: Encryption) -> Self {
-        self.encryption = encryption;
+        self.main_door.encryption = encryption;
+        self
+    }
+
+    /// One more door beside the chosen one and that of the `frame` protocol; as many as wanted.
+    /// [`Server::serve_door`] opens it.
+    #[must_use]
+    pub fn door(mut self, door: Door) -> Self {
+        self.more_doors.push(door);
         self
     }
 
@@ -161,31 +171,13 @@ impl ServerBuilder {
         let queue = chosen("queue", "default", self.queue, |name| {
             (name == "default").then(|| Arc::new(LaneQueue::default()) as Arc<dyn Queue<Job>>)
         })?;
-        let serializer = chosen("serializer", "json and msgpack", self.serializer, |name| match name {
-            "json" => Some(Arc::new(Json) as Arc<dyn Serializer>),
-            "msgpack" => Some(Arc::new(MessagePack)),
-            _ => None,
-        })?;
-        let protocol = chosen("protocol", "default and frame", self.protocol, |name| match name {
-            "default" => Some(Arc::new(Bar) as Arc<dyn Protocol>),
-            "frame" => Some(Arc::new(LengthPrefixed)),
-            _ => None,
-        })?;
-        let encryption = match self.encryption {
-            Encryption::None => None,
-            Encryption::Ssl(bits) => Some(ServerKey::generate(bits)?),
-            Encryption::Key(key) => Some(key),
-        };
-        let encoder = Encoder::of(protocol, serializer, encryption.is_some())?;
-        if encryption.is_some() && encoder.inbound().is_some() {
-            return Err(BuildError::EncryptedFrames(encoder.protocol().name().to_owned()));
-        }
-        let frames = Door { encoder: Encoder::new(LengthPrefixed, Json)?, encryption: None };
+        let doors = [self.main_door, Door::new("frame", "json")].into_iter().chain(self.more_doors);
+        let doors = doors.map(Door::build).collect::<Result<_, _>>()?;
         let parts = Parts {
             pool,
             queue,
             store: self.store,
-            doors: vec![Door { encoder, encryption }, frames],
+            doors,
             filter: self.filter,
             authentication: self.authentication,
             failed_callback: self.failed_callback,
@@ -208,9 +200,8 @@ impl Server {
         ServerBuilder {
             pool: "default".into(),
             queue: "default".into(),
-            serializer: "json".into(),
-            protocol: "default".into(),
-            encryption: Encryption::None,
+            main_door: Door::new("default", "json"),
+            more_doors: Vec::new(),
             store: None,
             filter: None,
             authentication: None,
@@ -242,12 +233,20 @@ impl Server {
 
     /// As [`Server::listen`], on a socket that is open already.
     pub async fn serve(&self, listener: TcpListener) {
-        self.scheduler.serve(listener, 0).await;
+        self.scheduler.serve(listener, MAIN_DOOR).await;
     }
 
     /// Serves the `frame` protocol in JSON beside the chosen one.
     pub async fn serve_frames(&self, listener: TcpListener) {
-        self.scheduler.serve(listener, 1).await;
+        self.scheduler.serve(listener, FRAME_DOOR).await;
+    }
+
+    /// Serves the door that was added with [`ServerBuilder::door`]: the first one is 0.
+    ///
+    /// # Panics
+    /// If fewer doors were added.
+    pub async fn serve_door(&self, listener: TcpListener, door: usize) {
+        self.scheduler.serve(listener, MORE_DOORS + door).await;
     }
 
     /// Stops: what waits is written as far as clients take it within `patience`, the store is closed.

@@ -26,9 +26,11 @@
 
 mod builder;
 mod choice;
+mod door;
 
 pub use builder::{BuildError, Server, ServerBuilder};
 pub use choice::{Choice, Encryption};
+pub use door::Door;
 pub use msgserver_handshake::ServerKey;
 #[cfg(feature = "http")]
 pub use msgserver_http_api::HttpApi;
@@ -38,7 +40,7 @@ pub use msgserver_persistence::DiskStore;
 #[cfg(feature = "redis")]
 pub use msgserver_persistence::RedisStore;
 pub use msgserver_persistence::{MemoryStore, Store, StoreError};
-pub use msgserver_pool::{Pool, Replacement, ShardedPool};
+pub use msgserver_pool::{Pool, ReactorOptions, Replacement, ShardedPool};
 pub use msgserver_protocol::{Bar, Json, LengthPrefixed, MessagePack, Protocol, Serializer};
 pub use msgserver_queue::{LaneQueue, Queue};
 pub use msgserver_scheduler::{

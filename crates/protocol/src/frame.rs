@@ -88,7 +88,7 @@ pub enum ByeCode {
     HeartbeatMissed,
     /// The server stops.
     ShuttingDown,
-    /// The store could not be asked; come back later.
+    /// The store could not be asked, or the door is full; come back later.
     Unavailable,
 }
 

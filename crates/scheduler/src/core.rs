@@ -16,7 +16,8 @@ use msgserver_queue::Lane;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
-use crate::{FailedDelivery, FailureReason, Figures, Parts, PublishError, Settings};
+use crate::occupancy::Occupancy;
+use crate::{Door, FailedDelivery, FailureReason, Figures, Parts, PublishError, Settings};
 
 /// How many messages are read from an inbox at a time.
 const PAGE: usize = 256;
@@ -91,14 +92,14 @@ pub(crate) struct Counters {
     refused: AtomicU64,
     given_up: AtomicU64,
     pub(crate) connections_refused: AtomicU64,
-    /// Connections that are not online yet.
-    pub(crate) opening: AtomicUsize,
 }
 
 pub(crate) struct Core {
     pub(crate) parts: Parts,
     pub(crate) settings: Settings,
     pub(crate) encoders: Arc<[Encoder]>,
+    /// Of each door.
+    pub(crate) occupancies: Box<[Arc<Occupancy>]>,
     pub(crate) counters: Counters,
     pub(crate) stopping: watch::Sender<bool>,
     reactor: OnceLock<Reactor>,
@@ -123,9 +124,13 @@ impl Scheduler {
     /// What the system says if there are no more threads or descriptors.
     pub fn start(parts: Parts, settings: Settings) -> io::Result<Self> {
         let encoders = parts.doors.iter().map(|door| door.encoder.clone()).collect();
+        let whole = Arc::new(Occupancy::of_server(settings.max_connections));
+        let of_door = |door: &Door| Arc::new(Occupancy::of_door(door.max_connections, &whole));
+        let occupancies = parts.doors.iter().map(of_door).collect();
         let core = Arc::new(Core {
             parts,
             encoders,
+            occupancies,
             counters: Counters::default(),
             stopping: watch::Sender::new(false),
             reactor: OnceLock::new(),
@@ -575,6 +580,7 @@ impl Events for FromReactor {
 
     fn on_closed(&self, session: &Arc<Session>, reason: &CloseReason) {
         self.0.parts.pool.remove(session);
+        self.0.occupancies[session.encoding()].leave();
         if !matches!(reason, CloseReason::ClosedByPeer | CloseReason::ShuttingDown) {
             tracing::info!(session = %session.id(), user = %session.user(), %reason, "session closed");
         }

@@ -13,6 +13,7 @@ mod admission;
 mod core;
 mod error;
 mod figures;
+mod occupancy;
 mod opening;
 mod seldom;
 mod settings;

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use msgserver_handshake::{Progress, ServerHandshake, SessionCipher};
 use msgserver_message::{DeviceId, Seq, UserId};
@@ -18,7 +18,7 @@ use tokio_util::bytes::BytesMut;
 use tokio_util::codec::Decoder;
 
 use crate::core::Core;
-use crate::seldom::Seldom;
+use crate::occupancy::{Occupancy, Place};
 use crate::{Acceptor, Door, Scheduler};
 
 /// A hello is small; what is longer is no hello.
@@ -53,76 +53,74 @@ struct Guest {
 impl Scheduler {
     /// Takes connections of the door with this number, in the order of [`Parts::doors`](crate::Parts),
     /// until the scheduler stops.
+    ///
+    /// # Panics
+    /// If there is no door of that number.
     pub async fn serve(&self, listener: TcpListener, door: usize) {
-        let core = &self.core;
-        let mut stopping = core.stopping.subscribe();
+        let doors = self.core.parts.doors.len();
+        assert!(door < doors, "there is no door {door}; there are {doors}");
+        let mut stopping = self.core.stopping.subscribe();
         let mut acceptor = Acceptor::new(listener);
-        let mut full = Seldom::default();
         loop {
             let (socket, peer) = tokio::select! {
                 accepted = acceptor.accept() => accepted,
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             };
-            let connections = core.parts.pool.sessions() + core.counters.opening.load(Ordering::Relaxed);
-            if connections < core.settings.max_connections {
-                core.admit_connection(socket, peer, door);
-            } else {
-                if full.is_due(Instant::now()) {
-                    tracing::warn!(connections, "connections are turned away: there are as many as may be");
-                }
-                core.turn_away(socket, door);
-            }
+            self.core.admit_connection(socket, peer, door);
         }
     }
 }
 
-/// A connection that is not online yet; counted while it lives.
-struct Opening(Arc<Core>);
-
-impl Opening {
-    fn begin(core: &Arc<Core>) -> Self {
-        core.counters.opening.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(core))
-    }
-}
-
-impl Drop for Opening {
-    fn drop(&mut self) {
-        self.0.counters.opening.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Core {
-    /// Says no without waiting for the client: when there are too many, none may cost a descriptor for long.
-    fn turn_away(&self, socket: TcpStream, encoding: usize) {
-        self.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
-        let limit = self.settings.max_connections;
-        let text = format!("the server has {limit} connections, and no more may be; try again later");
-        let reason = self.farewell(encoding, Refusal::new(ByeCode::Unavailable, text));
-        let _ = socket.into_std().and_then(|mut socket| io::Write::write_all(&mut socket, &reason));
-    }
-
     fn admit_connection(self: &Arc<Self>, mut socket: TcpStream, peer: SocketAddr, encoding: usize) {
+        let core = Arc::clone(self);
         let door = &self.parts.doors[encoding];
         if self.parts.filter.as_ref().is_some_and(|filter| !filter.allows(peer)) {
             let refusal = Refusal::new(ByeCode::Unauthorized, "authorization validation failed");
-            let opening = Opening::begin(self);
-            tokio::spawn(async move { opening.0.refuse(&mut socket, peer, encoding, refusal).await });
-        } else if door.encryption.is_none()
+            tokio::spawn(async move { core.refuse(&mut socket, peer, encoding, refusal).await });
+            return;
+        }
+        let place = match self.occupancies[encoding].take() {
+            Ok(place) => place,
+            Err(full) => return self.turn_away(socket, encoding, full),
+        };
+        if door.encryption.is_none()
             && door.encoder.inbound().is_none()
             && self.parts.authentication.is_none()
         {
             // Nothing is asked of such a client, so nothing has to be waited for.
             let guest = anonymous(peer);
-            if let Err(fault) =
-                socket.into_std().and_then(|socket| self.enter(socket, encoding, guest, Seq::ZERO, false))
+            if let Err(fault) = socket
+                .into_std()
+                .and_then(|socket| core.enter(socket, encoding, place, guest, Seq::ZERO, false))
             {
                 tracing::info!(%peer, %fault, "connection lost");
             }
         } else {
-            let opening = Opening::begin(self);
-            tokio::spawn(async move { Arc::clone(&opening.0).open(socket, peer, encoding).await });
+            tokio::spawn(async move { core.open(socket, peer, encoding, place).await });
         }
+    }
+
+    /// Closes a connection that is one too many.
+    fn turn_away(self: &Arc<Self>, mut socket: TcpStream, encoding: usize, full: &Occupancy) {
+        self.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
+        let limit = full.limit();
+        let place = if full.is_server() { "server" } else { "door" };
+        // One line, not one a connection: a crowd at a full door must not fill the log.
+        if full.is_news() {
+            let door = socket.local_addr().map_or_else(|fault| fault.to_string(), |at| at.to_string());
+            tracing::warn!(%door, limit, "the {place} is full; connections are refused");
+        }
+        let text = format!("all {limit} connections of this {place} are taken; try again later");
+        let refusal = Refusal::new(ByeCode::Unavailable, text);
+        if full.is_server() {
+            // The limit stands for the descriptors that there are: none may be held until the client has read.
+            let farewell = self.farewell(encoding, refusal);
+            let _ = socket.into_std().and_then(|mut socket| io::Write::write_all(&mut socket, &farewell));
+            return;
+        }
+        let core = Arc::clone(self);
+        tokio::spawn(async move { core.say_farewell(&mut socket, encoding, refusal).await });
     }
 
     /// The reason, as clients of a door get it.
@@ -135,7 +133,7 @@ impl Core {
         }
     }
 
-    async fn open(self: Arc<Self>, mut socket: TcpStream, peer: SocketAddr, encoding: usize) {
+    async fn open(self: Arc<Self>, mut socket: TcpStream, peer: SocketAddr, encoding: usize, place: Place) {
         let _ = socket.set_nodelay(true);
         let greeting =
             tokio::time::timeout(self.settings.opening_deadline, self.greet(&mut socket, peer, encoding));
@@ -157,7 +155,8 @@ impl Core {
                 }
             }
         }
-        let entered = socket.into_std().and_then(|socket| self.enter(socket, encoding, guest, cursor, known));
+        let entered =
+            socket.into_std().and_then(|socket| self.enter(socket, encoding, place, guest, cursor, known));
         if let Err(fault) = entered {
             tracing::info!(%peer, %fault, "connection lost");
         }
@@ -167,6 +166,7 @@ impl Core {
         self: &Arc<Self>,
         socket: std::net::TcpStream,
         encoding: usize,
+        place: Place,
         guest: Guest,
         cursor: Seq,
         resumed: bool,
@@ -187,6 +187,7 @@ impl Core {
                 read_ahead: guest.read_ahead,
             },
         )?;
+        place.keep();
         session.start_at(cursor);
         if speaks {
             let heartbeat_ms = u64::try_from(self.settings.reactor.heartbeat.as_millis()).unwrap_or(u64::MAX);
@@ -201,6 +202,10 @@ impl Core {
         self.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
         let reason = refusal.text.replace(char::is_control, " ");
         tracing::info!(%peer, %reason, "connection refused");
+        self.say_farewell(socket, encoding, refusal).await;
+    }
+
+    async fn say_farewell(&self, socket: &mut TcpStream, encoding: usize, refusal: Refusal) {
         let bytes = self.farewell(encoding, refusal);
         let farewell = async {
             socket.write_all(&bytes).await?;

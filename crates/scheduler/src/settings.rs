@@ -70,6 +70,8 @@ pub struct Door {
     pub encoder: Encoder,
     /// The key of the handshake, if there is one.
     pub encryption: Option<ServerKey>,
+    /// How many connections there may be at a time, if that is limited. One more is told so and closed.
+    pub max_connections: Option<usize>,
 }
 
 /// Is told of each try that failed.

@@ -1,0 +1,84 @@
+//! What is spoken at a door.
+
+use std::sync::Arc;
+
+use msgserver_handshake::ServerKey;
+use msgserver_protocol::{Bar, Encoder, Json, LengthPrefixed, MessagePack, Protocol, Serializer};
+
+use crate::builder::{BuildError, chosen};
+use crate::{Choice, Encryption};
+
+/// A door: what its connections speak, and how many there may be.
+///
+/// ```
+/// use msgserver::{Door, Server};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder().door(Door::new("frame", "msgpack").max_connections(1000)).build()?;
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// tokio::spawn(async move { server.serve_door(listener, 0).await });
+/// # Ok(())
+/// # }
+/// ```
+pub struct Door {
+    pub(crate) protocol: Choice<dyn Protocol>,
+    pub(crate) serializer: Choice<dyn Serializer>,
+    pub(crate) encryption: Encryption,
+    pub(crate) max_connections: Option<usize>,
+}
+
+impl Door {
+    /// A door in the clear, for as many connections as come. The choices are those of
+    /// [`ServerBuilder::protocol`](crate::ServerBuilder::protocol) and
+    /// [`ServerBuilder::serializer`](crate::ServerBuilder::serializer).
+    #[must_use]
+    pub fn new(
+        protocol: impl Into<Choice<dyn Protocol>>,
+        serializer: impl Into<Choice<dyn Serializer>>,
+    ) -> Self {
+        Self {
+            protocol: protocol.into(),
+            serializer: serializer.into(),
+            encryption: Encryption::None,
+            max_connections: None,
+        }
+    }
+
+    /// Whether connections are encrypted.
+    #[must_use]
+    pub fn encryption(mut self, encryption: Encryption) -> Self {
+        self.encryption = encryption;
+        self
+    }
+
+    /// How many connections there may be at a time. One more is told so and closed.
+    #[must_use]
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = Some(connections);
+        self
+    }
+
+    pub(crate) fn build(self) -> Result<msgserver_scheduler::Door, BuildError> {
+        let serializer = chosen("serializer", "json and msgpack", self.serializer, |name| match name {
+            "json" => Some(Arc::new(Json) as Arc<dyn Serializer>),
+            "msgpack" => Some(Arc::new(MessagePack)),
+            _ => None,
+        })?;
+        let protocol = chosen("protocol", "default and frame", self.protocol, |name| match name {
+            "default" => Some(Arc::new(Bar) as Arc<dyn Protocol>),
+            "frame" => Some(Arc::new(LengthPrefixed)),
+            _ => None,
+        })?;
+        let encryption = match self.encryption {
+            Encryption::None => None,
+            Encryption::Ssl(bits) => Some(ServerKey::generate(bits)?),
+            Encryption::Key(key) => Some(key),
+        };
+        let encoder = Encoder::of(protocol, serializer, encryption.is_some())?;
+        if encryption.is_some() && encoder.inbound().is_some() {
+            return Err(BuildError::EncryptedFrames(encoder.protocol().name().to_owned()));
+        }
+        Ok(msgserver_scheduler::Door { encoder, encryption, max_connections: self.max_connections })
+    }
+}
