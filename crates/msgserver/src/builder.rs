@@ -1,16 +1,18 @@
 //! Putting a server together.
 
+use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use msgserver_handshake::HandshakeError;
+use msgserver_message::UserId;
 use msgserver_persistence::Store;
 use msgserver_pool::{Pool, ShardedPool};
 use msgserver_protocol::{IncompatibleChoice, Protocol, Serializer};
 use msgserver_queue::{LaneQueue, Queue};
 use msgserver_scheduler::{
-    Authenticate, FailedCallback, FailedDelivery, Filter, Job, Parts, Scheduler, Settings,
+    AsyncFunction, Authenticate, FailedCallback, FailedDelivery, Filter, Job, Parts, Scheduler, Settings,
 };
 use tokio::net::{TcpListener, ToSocketAddrs};
 
@@ -103,10 +105,10 @@ impl ServerBuilder {
         self
     }
 
-    /// Whether connections are encrypted.
+    /// Whether connections are encrypted: `"none"`, `"ssl"`, or an [`Encryption`].
     #[must_use]
-    pub fn encryption(mut self, encryption: Encryption) -> Self {
-        self.main_door.encryption = encryption;
+    pub fn encryption(mut self, encryption: impl Into<Choice<Encryption>>) -> Self {
+        self.main_door.encryption = encryption.into();
         self
     }
 
@@ -139,11 +141,23 @@ impl ServerBuilder {
         self
     }
 
-    /// Who a client is: a function of the text that it sends, or an [`Authenticate`].
+    /// Who a client is: a function of the text that it sends, or an [`Authenticate`]. A client that is
+    /// refused gets the text of the error.
     #[must_use]
     pub fn authentication(mut self, authentication: impl Authenticate) -> Self {
         self.authentication = Some(Arc::new(authentication));
         self
+    }
+
+    /// As [`ServerBuilder::authentication`], for a function that has to wait for its answer.
+    #[must_use]
+    pub fn authentication_async<F, A, E>(self, authentication: F) -> Self
+    where
+        F: Fn(String) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<UserId, E>> + Send + 'static,
+        E: Display + 'static,
+    {
+        self.authentication(AsyncFunction(authentication))
     }
 
     /// Is told of each try that failed.

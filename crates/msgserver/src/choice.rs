@@ -34,13 +34,19 @@ macro_rules! by_value {
 
 by_value!(Pool, Serializer, Protocol, Queue<Job>);
 
+impl From<Encryption> for Choice<Encryption> {
+    fn from(value: Encryption) -> Self {
+        Self::Value(Arc::new(value))
+    }
+}
+
 /// Whether connections are encrypted, and under which key.
 #[derive(Debug, Clone, Default)]
 pub enum Encryption {
-    /// `none`: in the clear.
+    /// `"none"`: in the clear.
     #[default]
     None,
-    /// `ssl`: the first msgserver's handshake with a fresh key of so many bits.
+    /// `"ssl"`, with the first msgserver's 1024 bits: its handshake with a fresh key of so many bits.
     Ssl(usize),
     /// The first msgserver's handshake with this key.
     Key(ServerKey),

@@ -24,7 +24,7 @@ use crate::{Choice, Encryption};
 pub struct Door {
     pub(crate) protocol: Choice<dyn Protocol>,
     pub(crate) serializer: Choice<dyn Serializer>,
-    pub(crate) encryption: Encryption,
+    pub(crate) encryption: Choice<Encryption>,
     pub(crate) max_connections: Option<usize>,
 }
 
@@ -40,15 +40,15 @@ impl Door {
         Self {
             protocol: protocol.into(),
             serializer: serializer.into(),
-            encryption: Encryption::None,
+            encryption: "none".into(),
             max_connections: None,
         }
     }
 
-    /// Whether connections are encrypted.
+    /// Whether connections are encrypted: `"none"`, `"ssl"`, or an [`Encryption`].
     #[must_use]
-    pub fn encryption(mut self, encryption: Encryption) -> Self {
-        self.encryption = encryption;
+    pub fn encryption(mut self, encryption: impl Into<Choice<Encryption>>) -> Self {
+        self.encryption = encryption.into();
         self
     }
 
@@ -70,10 +70,15 @@ impl Door {
             "frame" => Some(Arc::new(LengthPrefixed)),
             _ => None,
         })?;
-        let encryption = match self.encryption {
+        let encryption = chosen("encryption", "none and ssl", self.encryption, |name| match name {
+            "none" => Some(Arc::new(Encryption::None)),
+            "ssl" => Some(Arc::new(Encryption::Ssl(1024))),
+            _ => None,
+        })?;
+        let encryption = match &*encryption {
             Encryption::None => None,
-            Encryption::Ssl(bits) => Some(ServerKey::generate(bits)?),
-            Encryption::Key(key) => Some(key),
+            Encryption::Ssl(bits) => Some(ServerKey::generate(*bits)?),
+            Encryption::Key(key) => Some(key.clone()),
         };
         let encoder = Encoder::of(protocol, serializer, encryption.is_some())?;
         if encryption.is_some() && encoder.inbound().is_some() {

@@ -31,19 +31,25 @@ mod door;
 pub use builder::{BuildError, Server, ServerBuilder};
 pub use choice::{Choice, Encryption};
 pub use door::Door;
-pub use msgserver_handshake::ServerKey;
+pub use msgserver_handshake::{HandshakeError, ServerKey};
 #[cfg(feature = "http")]
 pub use msgserver_http_api::HttpApi;
-pub use msgserver_message::{Content, DeviceId, Message, MessageId, Seq, Target, Topic, UserId};
+pub use msgserver_message::{
+    Content, DeviceId, InvalidContent, InvalidId, InvalidName, Message, MessageId, Seq, SessionId, Target,
+    Timestamp, Topic, UserId,
+};
 #[cfg(feature = "disk")]
 pub use msgserver_persistence::DiskStore;
+pub use msgserver_persistence::{Appended, Cursor, Entry, Inbox, MemoryStore, Store, StoreError};
 #[cfg(feature = "redis")]
-pub use msgserver_persistence::RedisStore;
-pub use msgserver_persistence::{MemoryStore, Store, StoreError};
-pub use msgserver_pool::{Pool, ReactorOptions, Replacement, ShardedPool};
-pub use msgserver_protocol::{Bar, Json, LengthPrefixed, MessagePack, Protocol, Serializer};
-pub use msgserver_queue::{LaneQueue, Queue};
+pub use msgserver_persistence::{RedisStore, TakenOver};
+pub use msgserver_pool::{Pool, ReactorOptions, Replacement, Session, Sessions, ShardedPool};
+pub use msgserver_protocol::{
+    Bar, Delivery, EncodeError, FrameFormat, IncompatibleChoice, Json, LengthPrefixed, MessagePack, Protocol,
+    Serializer,
+};
+pub use msgserver_queue::{Lane, LaneQueue, Queue};
 pub use msgserver_scheduler::{
-    Authenticate, FailedDelivery, Figures, Filter, Job, Networks, Publication, PublishError, Published,
-    Scheduler, Settings, SharedSecret,
+    AsyncFunction, Authenticate, FailedDelivery, FailureReason, Figures, Filter, Job, Networks, Publication,
+    PublishError, Published, Scheduler, Settings, SharedSecret, State,
 };

@@ -23,6 +23,6 @@ mod unacknowledged;
 
 pub use events::{CloseReason, Events};
 pub use notice::Notice;
-pub use pool::{Pool, Replacement, ShardedPool};
+pub use pool::{Pool, Replacement, Sessions, ShardedPool};
 pub use reactor::{Reactor, ReactorOptions};
 pub use session::{Sent, Session, SessionSetup};

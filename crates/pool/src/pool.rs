@@ -21,6 +21,9 @@ pub enum Replacement {
     All,
 }
 
+/// The sessions of one user: seldom more than two.
+pub type Sessions = SmallVec<[Arc<Session>; 2]>;
+
 /// Where a user's sessions are found. [`ShardedPool`] is the default; another one may count, limit or
 /// observe.
 pub trait Pool: Send + Sync + 'static {
@@ -31,7 +34,7 @@ pub trait Pool: Send + Sync + 'static {
     /// Takes a session out, if it is there.
     fn remove(&self, session: &Session);
     /// A user's sessions.
-    fn sessions_of(&self, user: &UserId) -> SmallVec<[Arc<Session>; 2]>;
+    fn sessions_of(&self, user: &UserId) -> Sessions;
     /// Calls `each` with every session.
     fn for_each(&self, each: &mut dyn FnMut(&Arc<Session>));
     /// How many sessions there are.
@@ -44,12 +47,12 @@ pub trait Pool: Send + Sync + 'static {
 const SHARDS: usize = 64;
 
 /// One device's one session is by far the most frequent case, and takes no list.
-type Sessions = SmallVec<[Arc<Session>; 1]>;
+type Devices = SmallVec<[Arc<Session>; 1]>;
 
 /// The default pool: a table of users in shards, each under a lock of its own.
 #[derive(Debug)]
 pub struct ShardedPool {
-    shards: Box<[RwLock<HashMap<UserId, Sessions>>]>,
+    shards: Box<[RwLock<HashMap<UserId, Devices>>]>,
     hash: RandomState,
     sessions: AtomicUsize,
     users: AtomicUsize,
@@ -67,7 +70,7 @@ impl Default for ShardedPool {
 }
 
 impl ShardedPool {
-    fn shard(&self, user: &UserId) -> &RwLock<HashMap<UserId, Sessions>> {
+    fn shard(&self, user: &UserId) -> &RwLock<HashMap<UserId, Devices>> {
         &self.shards[self.hash.hash_one(user) as usize % SHARDS]
     }
 }
@@ -104,7 +107,7 @@ impl Pool for ShardedPool {
         }
     }
 
-    fn sessions_of(&self, user: &UserId) -> SmallVec<[Arc<Session>; 2]> {
+    fn sessions_of(&self, user: &UserId) -> Sessions {
         self.shard(user)
             .read()
             .get(user)

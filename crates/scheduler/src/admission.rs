@@ -1,5 +1,6 @@
 //! Who may connect, and as whom.
 
+use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 
 use async_trait::async_trait;
@@ -38,6 +39,26 @@ impl Filter for Networks {
 }
 
 /// Who a client is.
+///
+/// A function is one, with any error that can be shown; the client gets its text:
+///
+/// ```
+/// use msgserver_message::UserId;
+/// use msgserver_scheduler::{AsyncFunction, Authenticate};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let trusting = |text: &str| UserId::new(text);
+/// assert_eq!(trusting.authenticate("ada").await?.as_str(), "ada");
+///
+/// let slower = AsyncFunction(|text: String| async move {
+///     // ... ask whoever knows ...
+///     Err::<UserId, _>(format!("nobody knows {text}"))
+/// });
+/// assert_eq!(slower.authenticate("ada").await.unwrap_err(), "nobody knows ada");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[async_trait]
 pub trait Authenticate: Send + Sync + 'static {
     /// The user that `text` proves, or the refusal, which the client gets as it is.
@@ -45,9 +66,30 @@ pub trait Authenticate: Send + Sync + 'static {
 }
 
 #[async_trait]
-impl<F: Fn(&str) -> Result<UserId, String> + Send + Sync + 'static> Authenticate for F {
+impl<F, E> Authenticate for F
+where
+    F: Fn(&str) -> Result<UserId, E> + Send + Sync + 'static,
+    E: Display,
+{
     async fn authenticate(&self, text: &str) -> Result<UserId, String> {
-        self(text)
+        self(text).map_err(|fault| fault.to_string())
+    }
+}
+
+/// An [`Authenticate`] of a function that has to wait for its answer. Such a function takes its text by
+/// value: what it gives back outlives the call.
+#[derive(Debug, Clone, Copy)]
+pub struct AsyncFunction<F>(pub F);
+
+#[async_trait]
+impl<F, A, E> Authenticate for AsyncFunction<F>
+where
+    F: Fn(String) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<UserId, E>> + Send,
+    E: Display,
+{
+    async fn authenticate(&self, text: &str) -> Result<UserId, String> {
+        (self.0)(text.to_owned()).await.map_err(|fault| fault.to_string())
     }
 }
 

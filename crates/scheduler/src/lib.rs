@@ -19,7 +19,7 @@ mod seldom;
 mod settings;
 
 pub use acceptor::Acceptor;
-pub use admission::{Authenticate, Filter, Networks, SharedSecret};
+pub use admission::{AsyncFunction, Authenticate, Filter, Networks, SharedSecret};
 pub use core::{Job, Publication, Published, Scheduler, State};
 pub use error::PublishError;
 pub use figures::Figures;
