@@ -8,6 +8,10 @@
 //! between can read everything; ECB shows which blocks repeat; nothing detects a change. What the second
 //! message carries under PKCS#1 v1.5 is a public key, so a padding oracle there gives no secret away.
 //!
+//! Either side is a state machine that takes bytes as they come, in any pieces, and decrypts no block twice: a
+//! client that sends byte by byte costs the server no more than another. Sockets, deadlines and the client's
+//! authentication are its caller's. For a server that protects, use TLS.
+//!
 //! ```
 //! use msgserver_handshake::{ClientHandshake, Progress, ServerHandshake, ServerKey};
 //! use msgserver_protocol::Cipher;

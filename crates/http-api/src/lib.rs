@@ -2,6 +2,23 @@
 //! `docs/protocol.md`.
 //!
 //! The first msgserver's `POST /msg/sender` is here as its clients know it: the body is `1` or `0`.
+//!
+//! The door decides nothing about a message: it reads a body into a `Publication`, hands it to the scheduler,
+//! and puts what that says into a status. So everything that can be published here can be published in process,
+//! with the same outcome.
+//!
+//! ```no_run
+//! use msgserver_http_api::HttpApi;
+//! use msgserver_scheduler::Scheduler;
+//! use tokio::net::TcpListener;
+//!
+//! async fn serve(scheduler: Scheduler) -> std::io::Result<()> {
+//!     let listener = TcpListener::bind("127.0.0.1:3365").await?;
+//!     let interrupted = async { drop(tokio::signal::ctrl_c().await) };
+//!     HttpApi::new(scheduler).key("a secret of the publishers").serve(listener, interrupted).await;
+//!     Ok(())
+//! }
+//! ```
 
 mod body;
 mod connections;

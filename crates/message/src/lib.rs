@@ -2,7 +2,10 @@
 //!
 //! This crate holds types whose constructors check: a [`UserId`] with a control character in it, a
 //! [`Content`] that is not JSON or a [`MessageId`] that is not a ULID cannot be made, so no later step has
-//! to ask again. It has no I/O; of the clock it only reads [`Timestamp::now`].
+//! to ask again. A content is kept as the text that its publisher sent: nothing is parsed twice, and a number
+//! keeps all its digits.
+//!
+//! It has no I/O and knows no wire format; of the clock it only reads [`Timestamp::now`].
 //!
 //! ```
 //! use msgserver_message::{Content, Message, Target, UserId};

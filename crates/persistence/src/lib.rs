@@ -13,6 +13,9 @@
 //! Cursors instead of a queue a device: a message for a user with five devices is written once, and a
 //! device that comes back after a month costs nothing in between but the messages it has not seen.
 //!
+//! A store does not deliver, and does not know who is connected: it keeps, numbers, and forgets what every
+//! device has.
+//!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 //! use std::sync::Arc;

@@ -11,6 +11,70 @@
 //! has acknowledged. What happens is told upward through [`Events`].
 //!
 //! A [`Pool`] is where a user's sessions are found; [`ShardedPool`] is the default.
+//!
+//! The crate does not accept connections, does not ask who a client is and keeps nothing for who is away:
+//! it takes a connected socket and the name of its user. It needs no async runtime.
+//!
+//! ```
+//! use std::io::Read;
+//! use std::net::{TcpListener, TcpStream};
+//! use std::sync::{Arc, mpsc};
+//!
+//! use msgserver_message::{Content, DeviceId, Message, Seq, SessionId, UserId};
+//! use msgserver_pool::{
+//!     CloseReason, Events, Pool, Reactor, ReactorOptions, Sent, Session, SessionSetup, ShardedPool,
+//! };
+//! use msgserver_protocol::{Bar, ClientFrame, Delivery, Encoder, Json};
+//!
+//! /// Only wants to know when a session is over.
+//! struct Ends(mpsc::Sender<CloseReason>);
+//!
+//! impl Events for Ends {
+//!     fn on_frame(&self, _: &Arc<Session>, _: ClientFrame) {}
+//!     fn on_delivered(&self, _: &Arc<Session>, _: Seq) {}
+//!     fn on_room(&self, _: &Arc<Session>) {}
+//!     fn on_closed(&self, _: &Arc<Session>, reason: &CloseReason) {
+//!         let _ = self.0.send(reason.clone());
+//!     }
+//! }
+//!
+//! let (ended, ends) = mpsc::channel();
+//! let events: Arc<dyn Events> = Arc::new(Ends(ended));
+//! let reactor = Reactor::start(&ReactorOptions::default(), &events)?;
+//! let pool = ShardedPool::default();
+//! let ada = UserId::new("ada")?;
+//!
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! let mut client = TcpStream::connect(listener.local_addr()?)?;
+//! let session = reactor.session(
+//!     listener.accept()?.0,
+//!     SessionSetup {
+//!         id: SessionId::new(1),
+//!         user: ada.clone(),
+//!         device: DeviceId::unnamed(),
+//!         encoders: Arc::new([Encoder::new(Bar, Json)?]),
+//!         encoding: 0,
+//!         cipher: None,
+//!         outbox_limit: 1024 * 1024,
+//!         read_ahead: Vec::new(),
+//!     },
+//! )?;
+//! let session = Arc::new(session);
+//! pool.insert(Arc::clone(&session));
+//! reactor.watch(&session);
+//!
+//! let message = Message::new(Content::text("hello"));
+//! for session in pool.sessions_of(&ada) {
+//!     assert_eq!(session.send(&Delivery::notice(&message)), Sent::Taken);
+//! }
+//! let mut frame = [0; 8];
+//! client.read_exact(&mut frame)?;
+//! assert_eq!(&frame, b"\"hello\"|");
+//!
+//! drop(client);
+//! assert_eq!(ends.recv()?, CloseReason::ClosedByPeer);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod events;
 mod notice;

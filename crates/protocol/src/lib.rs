@@ -6,6 +6,9 @@
 //! [`Serializer`] how a value does; an [`Encoder`] is one of each that fit together, which is checked when
 //! it is made and not when the first message is sent.
 //!
+//! Contents are bytes and ids here: who gets a message, and when, is not known. [`FrameDecoder`] is a codec of
+//! `tokio-util`, whose traits need no runtime.
+//!
 //! ```
 //! use msgserver_message::{Content, Message};
 //! use msgserver_protocol::{Bar, Delivery, Encoder, Json, MessagePack};

@@ -5,7 +5,9 @@
 //! A lane whose user cannot be reached is parked until an instant: it waits in a heap, costs no worker
 //! anything, and is woken early when the user comes online.
 //!
-//! The queue holds no clock: instants are handed in.
+//! The queue holds no clock, no threads and no retries of its own: instants are handed in, and what a job is
+//! and when it has failed too often are for its caller to say. It lives in memory; what has to outlive the
+//! process belongs into a store first.
 //!
 //! ```
 //! use msgserver_message::UserId;

@@ -7,6 +7,50 @@
 //! after [`Settings::resend_times`].
 //!
 //! [`Scheduler::serve`] opens connections: filter, handshake, authentication, online.
+//!
+//! It decides nothing about how a server is configured or reached from outside: it takes its [`Parts`] ready
+//! made, each behind a trait, and open listeners. Whoever wants a server with defaults takes the crate
+//! `msgserver`, which puts these parts together.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! use std::sync::Arc;
+//!
+//! use msgserver_message::{Content, UserId};
+//! use msgserver_persistence::MemoryStore;
+//! use msgserver_pool::ShardedPool;
+//! use msgserver_protocol::{Bar, Encoder, Json};
+//! use msgserver_queue::LaneQueue;
+//! use msgserver_scheduler::{Door, Parts, Scheduler, Settings, SharedSecret};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! use tokio::net::{TcpListener, TcpStream};
+//!
+//! let parts = Parts {
+//!     pool: Arc::new(ShardedPool::default()),
+//!     queue: Arc::new(LaneQueue::default()),
+//!     store: Some(Arc::new(MemoryStore::new())),
+//!     doors: vec![Door { encoder: Encoder::new(Bar, Json)?, encryption: None }],
+//!     filter: None,
+//!     authentication: Some(Arc::new(SharedSecret::new("123456"))),
+//!     failed_callback: None,
+//! };
+//! let scheduler = Scheduler::start(parts, Settings::default())?;
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let address = listener.local_addr()?;
+//! let door = scheduler.clone();
+//! tokio::spawn(async move { door.serve(listener, 0).await });
+//!
+//! // Ada is not there yet: it waits for her.
+//! scheduler.send_message(Content::text("hello"), UserId::new("ada")?).await?;
+//! let mut client = TcpStream::connect(address).await?;
+//! client.write_all(b"ada;123456|").await?;
+//! let mut frame = [0; 8];
+//! client.read_exact(&mut frame).await?;
+//! assert_eq!(&frame, b"\"hello\"|");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod acceptor;
 mod admission;
