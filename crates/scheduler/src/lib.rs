@@ -10,6 +10,7 @@
 
 mod acceptor;
 mod admission;
+mod agreement;
 mod core;
 mod error;
 mod figures;
