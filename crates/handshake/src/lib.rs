@@ -31,9 +31,12 @@
 mod cipher;
 mod client;
 mod error;
+mod key;
+mod public_key;
 mod server;
 
 pub use cipher::SessionCipher;
 pub use client::ClientHandshake;
 pub use error::HandshakeError;
-pub use server::{KEY_BITS, MAX_STEP_BYTES, Progress, ServerHandshake, ServerKey};
+pub use key::{ClientKey, KEY_BITS, ServerKey};
+pub use server::{MAX_STEP_BYTES, Progress, ServerHandshake};

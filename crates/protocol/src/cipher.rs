@@ -11,4 +11,11 @@ pub trait Cipher: Send + Sync {
 
     /// The plain form of `sealed`, or nothing if it was not sealed under this key.
     fn open(&self, sealed: &[u8]) -> Option<Vec<u8>>;
+
+    /// Whether `sealed` can be nothing but the beginning of a sealed form. A client that has paused there
+    /// has not ended: its network has.
+    fn is_part(&self, sealed: &[u8]) -> bool {
+        let _ = sealed;
+        false
+    }
 }

@@ -54,6 +54,7 @@
 
 mod acceptor;
 mod admission;
+mod agreement;
 mod core;
 mod error;
 mod figures;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use msgserver_handshake::{Progress, ServerHandshake, SessionCipher};
+use msgserver_handshake::SessionCipher;
 use msgserver_message::{DeviceId, Seq, UserId};
 use msgserver_pool::SessionSetup;
 use msgserver_protocol::{
@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::bytes::BytesMut;
 use tokio_util::codec::Decoder;
 
+use crate::agreement::agree;
 use crate::core::Core;
 use crate::occupancy::{Occupancy, Place};
 use crate::{Acceptor, Door, Scheduler};
@@ -25,13 +26,13 @@ use crate::{Acceptor, Door, Scheduler};
 const MAX_HELLO_BYTES: usize = 64 * 1024;
 
 /// Why a connection does not come online; the text is for the client.
-struct Refusal {
+pub(crate) struct Refusal {
     code: ByeCode,
     text: String,
 }
 
 impl Refusal {
-    fn new(code: ByeCode, text: impl ToString) -> Self {
+    pub(crate) fn new(code: ByeCode, text: impl ToString) -> Self {
         Self { code, text: text.to_string() }
     }
 }
@@ -282,32 +283,21 @@ impl Core {
         let mut buffer = [0; 1024];
         let mut ahead = Vec::new();
         if let Some(key) = &door.encryption {
-            socket.write_all(key.hello()).await?;
-            let mut handshake = ServerHandshake::new(key);
-            loop {
-                let n = socket.read(&mut buffer).await?;
-                if n == 0 {
-                    return Err(Refusal::new(ByeCode::BadFrame, "the connection ended during the handshake"));
-                }
-                match handshake.feed(&buffer[..n]).map_err(|fault| Refusal::new(ByeCode::BadFrame, fault))? {
-                    Progress::Incomplete => {}
-                    Progress::Done { reply, cipher, rest } => {
-                        socket.write_all(&reply).await?;
-                        guest.cipher = Some(cipher);
-                        ahead = rest;
-                        break;
-                    }
-                }
-            }
+            let (cipher, rest) = agree(socket, key).await?;
+            guest.cipher = Some(cipher);
+            ahead = rest;
         }
         let Some(authentication) = &self.parts.authentication else { return Ok(guest) };
         let too_long = |fault| Refusal::new(ByeCode::BadFrame, fault);
-        let mut first = FirstText::new(self.settings.text_limit);
+        let limit = self.settings.text_limit;
+        let mut first = if guest.cipher.is_some() { FirstText::sealed(limit) } else { FirstText::new(limit) };
+        let is_part = |text: &[u8]| guest.cipher.as_ref().is_some_and(|cipher| cipher.is_part(text));
         let mut text = first.feed(&ahead).map_err(too_long)?;
         while text.is_none() {
             let read = socket.read(&mut buffer);
-            // Without a `|` only a pause tells that the text is whole; before its first byte there is none.
-            let read = match first.paused() {
+            // Without a `|` only a pause tells that the text is whole. There is none before its first byte,
+            // nor inside a sealed text: there the pause is the network's.
+            let read = match first.paused().filter(|text| !is_part(text)) {
                 None => read.await,
                 Some(whole) => match tokio::time::timeout(self.settings.text_grace, read).await {
                     Ok(read) => read,
@@ -332,7 +322,7 @@ impl Core {
         }
         let mut text = text.unwrap_or_default();
         if let Some(cipher) = &guest.cipher {
-            text = cipher.open(text.trim_ascii()).ok_or_else(|| {
+            text = cipher.open(&text).ok_or_else(|| {
                 Refusal::new(ByeCode::Unauthorized, "the text is not enciphered under the agreed key")
             })?;
         }

@@ -1,0 +1,68 @@
+//! Agreeing on a key with a client of an encrypted door.
+
+use std::sync::{Arc, LazyLock};
+use std::thread::available_parallelism;
+
+use msgserver_handshake::{HandshakeError, Progress, ServerHandshake, ServerKey, SessionCipher};
+use msgserver_protocol::ByeCode;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use crate::opening::Refusal;
+
+/// Turns at the private key, for half of the cores, whatever the number of servers in the process.
+///
+/// One RSA operation takes about 0.4 ms with a key of 1024 bits, 2 ms with 2048 and 11 ms with 4096, and a
+/// handshake needs from one to seven. On the threads of tasks a thousand clients that connect together would
+/// hold up all other tasks for seconds; each in a blocking thread of its own they would take every core from
+/// the threads that deliver. So they wait for a turn, and half of the cores stay with who is online.
+static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+    let cores = available_parallelism().map_or(1, |cores| cores.get());
+    Arc::new(Semaphore::new((cores / 2).max(1)))
+});
+
+/// Speaks the handshake; gives the connection's cipher, and what came behind the second message.
+pub(crate) async fn agree(
+    socket: &mut TcpStream,
+    key: &ServerKey,
+) -> Result<(SessionCipher, Vec<u8>), Refusal> {
+    socket.write_all(key.hello()).await?;
+    let mut handshake = ServerHandshake::new(key);
+    let mut buffer = [0; 1024];
+    loop {
+        let n = socket.read(&mut buffer).await?;
+        if n == 0 {
+            return Err(Refusal::new(ByeCode::BadFrame, "the connection ended during the handshake"));
+        }
+        if !handshake.take(&buffer[..n])? {
+            continue;
+        }
+        let progress;
+        (handshake, progress) = advance(handshake).await?;
+        if let Progress::Done { reply, cipher, rest } = progress? {
+            socket.write_all(&reply).await?;
+            return Ok((cipher, rest));
+        }
+    }
+}
+
+/// Decrypts in a blocking thread when it has a turn.
+async fn advance(
+    mut handshake: ServerHandshake,
+) -> Result<(ServerHandshake, Result<Progress, HandshakeError>), Refusal> {
+    let turn = Arc::clone(&TURNS).acquire_owned().await.expect("nobody closes it");
+    let advanced = tokio::task::spawn_blocking(move || {
+        // Kept here: a client that goes away meanwhile does not give its turn to another before its end.
+        let _turn = turn;
+        let progress = handshake.advance();
+        (handshake, progress)
+    });
+    advanced.await.map_err(|_| Refusal::new(ByeCode::Unavailable, "the handshake could not be finished"))
+}
+
+impl From<HandshakeError> for Refusal {
+    fn from(fault: HandshakeError) -> Self {
+        Self::new(ByeCode::BadFrame, fault)
+    }
+}
