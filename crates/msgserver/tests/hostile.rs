@@ -7,6 +7,7 @@ use std::io::{BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use support::{Http, Server, bar, hello, read_frame, until, write_frame};
 
@@ -322,4 +323,102 @@ fn a_flood_from_one_client_neither_delays_others_nor_costs_memory() {
         drop(ends);
         assert!(grown < 64 << 20, "{grown} bytes more");
     });
+}
+
+/// How many descriptors this process may have open; raised as far as it may go.
+fn own_descriptors() -> u64 {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit.clone()).unwrap();
+    limit.current.unwrap_or(u64::MAX)
+}
+
+#[test]
+fn ten_thousand_connections_that_open_and_close_at_once_leave_nothing_behind() {
+    let count = 10_000.min(own_descriptors().saturating_sub(500) as usize);
+    let directory = tempfile::tempdir().unwrap();
+    // As most systems start a process: the server raises its limit itself.
+    let server = Server::start_under("-Sn 1024", directory.path(), &["--store", "memory"]);
+    let storm = |count: usize| {
+        let threads = 8;
+        let all_open = std::sync::Barrier::new(threads);
+        std::thread::scope(|scope| {
+            for thread in 0..threads {
+                let (server, all_open) = (&server, &all_open);
+                scope.spawn(move || {
+                    let mut sockets = Vec::new();
+                    for n in (thread..count).step_by(threads) {
+                        if n % 2 == 0 {
+                            sockets.push(server.connect("listen"));
+                        } else {
+                            let mut socket = server.connect("frame");
+                            let user = format!("user{n}");
+                            write_frame(&mut socket, &json!({"type": "hello", "user": user}));
+                            sockets.push(socket);
+                        }
+                    }
+                    if all_open.wait().is_leader() {
+                        server.wait_for("connections", count as u64);
+                    }
+                    all_open.wait();
+                    // Closed all at once, and half of them with bytes that were never read: a reset.
+                    drop(sockets);
+                });
+            }
+        });
+        server.wait_for("connections", 0);
+    };
+    storm(100);
+    let (descriptors, memory) = (server.descriptors(), server.memory());
+    storm(count);
+    // Two of them for whoever asks over HTTP at the time.
+    until(|| (server.descriptors() <= descriptors + 2).then_some(()));
+    let once = server.memory().saturating_sub(memory);
+    storm(count);
+    let twice = server.memory().saturating_sub(memory);
+    assert!(once < 30 << 20, "{once} bytes are left");
+    assert!(twice < once + (2 << 20), "{once} bytes are left after one storm, {twice} after two");
+
+    let (mut socket, _) = hello(&server, "ada", "phone");
+    server.post("/v1/messages", &json!({"to": {"user": "ada"}, "content": "still here"}));
+    assert_eq!(read_frame(&mut socket)["content"], "still here");
+}
+
+#[test]
+fn when_descriptors_run_out_the_others_are_served_and_the_log_says_so_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start_under("-n 128", directory.path(), &["--store", "memory"]);
+    let mut http = Http::connect(server.address("http")).unwrap();
+    let (mut ada, _) = hello(&server, "ada", "phone");
+    let mut others: Vec<_> = (0..300).map(|_| server.connect("listen")).collect();
+    let turned_away = || http_stats(&server)["connections_refused"].as_u64().unwrap();
+    until(|| (turned_away() > 150).then_some(()));
+    let mut said = String::new();
+    others.pop().unwrap().read_to_string(&mut said).unwrap();
+    assert!(said.contains("no more may be"), "{said}");
+    assert_eq!(bye(server.connect("frame"))["code"], "unavailable");
+
+    // What is reserved for HTTP is taken as well, by clients that say nothing.
+    let silent: Vec<_> = (0..100).map(|_| server.connect("http")).collect();
+    until(|| (server.descriptors() >= 128).then_some(()));
+    for n in 0..100 {
+        let message = json!({"to": {"user": "ada"}, "content": n});
+        assert_eq!(http.post("/v1/messages", &message).unwrap().status, 202);
+        assert_eq!(read_frame(&mut ada)["content"], n);
+    }
+    // One line a door.
+    let log = server.log();
+    for (line, doors) in [("connections are turned away", 2), ("connections have to wait", 1)] {
+        assert_eq!(log.matches(line).count(), doors, "{log}");
+    }
+
+    drop((others, silent));
+    until(|| (http_stats(&server)["connections"] == 1).then_some(()));
+    hello(&server, "eve", "phone");
+}
+
+/// The figures, over a connection that may have to wait until it is accepted.
+fn http_stats(server: &Server) -> Value {
+    let mut http = Http::connect(server.address("http")).unwrap();
+    serde_json::from_str(&http.request("GET", "/v1/stats", "").unwrap().body).unwrap()
 }
