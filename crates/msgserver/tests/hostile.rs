@@ -9,21 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
-use support::{Http, Server, bar, hello, read_frame, until, write_frame};
+use support::{AtEnd, Http, Server, bar, hello, read_frame, until, write_frame};
 
 fn start(flags: &[&str]) -> (tempfile::TempDir, Server) {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), flags);
     (directory, server)
-}
-
-/// Does something at the end of a scope, also when an assertion ends it: else its threads would go on.
-struct AtEnd<F: Fn()>(F);
-
-impl<F: Fn()> Drop for AtEnd<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
 }
 
 fn framed(payload: &[u8]) -> Vec<u8> {
