@@ -18,7 +18,10 @@ pub trait Events: Send + Sync + 'static {
     /// The outbox of a session that had to wait has room again.
     fn on_room(&self, session: &Arc<Session>);
     /// What a client is told before its session is closed, if it would understand it.
-    fn last_words(&self, session: &Session, reason: &CloseReason) -> Option<Bytes>;
+    fn last_words(&self, session: &Session, reason: &CloseReason) -> Option<Bytes> {
+        let _ = (session, reason);
+        None
+    }
     /// The session is over; nothing more is told of it.
     fn on_closed(&self, session: &Arc<Session>, reason: &CloseReason);
 }
