@@ -7,6 +7,7 @@
 //! KILLS=200 cargo test -p msgserver --test durability -- --nocapture
 //! ```
 #![allow(clippy::unwrap_used, reason = "a test that meets an error has to end")]
+#![allow(clippy::print_stdout, reason = "a long run says how long it was")]
 
 mod support;
 

@@ -139,7 +139,9 @@ fn bad_input_gets_an_error_and_harms_nobody() {
     }
     // Refused by its length, before a byte of it is sent.
     let mut socket = server.connect("http");
-    socket.write_all(b"POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n").unwrap();
+    let head =
+        "POST /v1/messages HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer K\r\nContent-Length: 2000000\r\n\r\n";
+    socket.write_all(head.as_bytes()).unwrap();
     let mut status = String::new();
     BufReader::new(socket).read_line(&mut status).unwrap();
     assert_eq!(status.split(' ').nth(1), Some("413"));

@@ -500,7 +500,9 @@ impl Core {
         let earlier = self.parts.pool.insert(Arc::clone(&session));
         if self.settings.replacement == msgserver_pool::Replacement::Replace {
             for other in earlier {
-                self.dismiss(&other, CloseReason::Replaced);
+                // A client that was fast may have gone and come again before its first session was here.
+                let older = if other.id() < session.id() { &other } else { &session };
+                self.dismiss(older, CloseReason::Replaced);
             }
         }
         self.reactor().watch(&session);

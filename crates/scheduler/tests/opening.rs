@@ -17,7 +17,7 @@ const FRAME: usize = 1;
 
 /// A server whose clients have little time, and the addresses of its doors.
 async fn hasty(settings: Settings) -> (Scheduler, [SocketAddr; 2]) {
-    let door = |encoder| Door { encoder, encryption: None };
+    let door = |encoder| Door { encoder, encryption: None, max_connections: None };
     let parts = Parts {
         pool: Arc::new(ShardedPool::default()),
         queue: Arc::new(LaneQueue::default()),
@@ -86,7 +86,7 @@ async fn who_is_one_too_many_is_told_so_also_while_the_others_are_still_opening(
     let _opening = TcpStream::connect(doors[BAR]).await.unwrap();
     for door in [BAR, FRAME] {
         let told = rest(&mut TcpStream::connect(doors[door]).await.unwrap()).await;
-        assert!(told.contains("the server has 2 connections"), "{told}");
+        assert!(told.contains("all 2 connections of this server are taken"), "{told}");
     }
     drop(online);
     until(0).await.unwrap();

@@ -15,7 +15,7 @@ pub(crate) fn for_connections() -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     let soft = limit.current;
     limit.current = limit.maximum;
-    if let Err(fault) = setrlimit(Resource::Nofile, limit.clone()) {
+    if let Err(fault) = setrlimit(Resource::Nofile, limit) {
         tracing::warn!(%fault, ?soft, "the limit of open files cannot be raised");
         limit.current = soft;
     }

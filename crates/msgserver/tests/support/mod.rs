@@ -1,6 +1,7 @@
 //! A server of a test's own, from the real binary, and its clients written out by hand.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     clippy::unwrap_used,
     reason = "each test file uses a part; a test that meets an error has to end"
