@@ -22,6 +22,10 @@ mod writer;
 
 const NAME: &str = "disk";
 
+/// How much of the file is kept in memory. What waits longest is read last, so a large cache gains little; and a
+/// backlog must not become the server's memory, which it would under the engine's own 1 GiB.
+const CACHE_BYTES: usize = 32 * 1024 * 1024;
+
 /// Inboxes in a directory, in one [redb](https://docs.rs/redb) file. Needs no other server.
 ///
 /// One thread writes, and takes all that waits into one transaction: many publishers share one sync of the
@@ -73,7 +77,8 @@ impl DiskStore {
             detail: format!("data directory {}: {e}", directory.display()),
         };
         fs::create_dir_all(directory).map_err(|e| fault(&e))?;
-        let database = Database::create(directory.join("inboxes.redb")).map_err(|e| match e {
+        let file = directory.join("inboxes.redb");
+        let database = Database::builder().set_cache_size(CACHE_BYTES).create(file).map_err(|e| match e {
             DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
                 StoreError::InUse(directory.to_owned())
             }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use msgserver_message::Seq;
 use msgserver_protocol::ClientFrame;
 
@@ -16,6 +17,11 @@ pub trait Events: Send + Sync + 'static {
     fn on_delivered(&self, session: &Arc<Session>, seq: Seq);
     /// The outbox of a session that had to wait has room again.
     fn on_room(&self, session: &Arc<Session>);
+    /// What a client is told before its session is closed, if it would understand it.
+    fn last_words(&self, session: &Session, reason: &CloseReason) -> Option<Bytes> {
+        let _ = (session, reason);
+        None
+    }
     /// The session is over; nothing more is told of it.
     fn on_closed(&self, session: &Arc<Session>, reason: &CloseReason);
 }

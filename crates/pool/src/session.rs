@@ -67,6 +67,10 @@ struct State {
     outbox: Outbox,
     /// The last kept message that was offered and taken.
     tail: Seq,
+    /// The last kept message that is safe with the client.
+    acknowledged: Seq,
+    /// Whether somebody is writing that down.
+    noting: bool,
     wants_room: bool,
     end: Option<CloseReason>,
 }
@@ -224,6 +228,32 @@ impl Session {
     /// Sets where the session stands in its inbox: at its start, or past what is not to be sent.
     pub fn start_at(&self, seq: Seq) {
         self.state.lock().tail = seq;
+    }
+
+    /// Notes that everything up to `seq` is safe with the client. Whoever gets `true` has to write it down,
+    /// and to go on until [`Session::to_note`] has nothing more: acknowledgements that come meanwhile, however
+    /// many, are one.
+    pub fn acknowledge(&self, seq: Seq) -> bool {
+        let mut state = self.state.lock();
+        if seq <= state.acknowledged {
+            return false;
+        }
+        state.acknowledged = seq;
+        !std::mem::replace(&mut state.noting, true)
+    }
+
+    /// What is to be written down next when everything up to `noted` has been.
+    #[must_use]
+    pub fn to_note(&self, noted: Seq) -> Option<Seq> {
+        let mut state = self.state.lock();
+        state.noting = state.acknowledged > noted;
+        state.noting.then_some(state.acknowledged)
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.state.lock().end.is_some()
     }
 
     /// Whether something was refused for want of room; [`on_room`](crate::Events::on_room) will tell.

@@ -16,6 +16,9 @@ use tokio_util::codec::Decoder;
 
 use crate::{CloseReason, Events, Notice, ReactorOptions, Session};
 
+/// How many reads a session gets before others get theirs: one that sends without end must not keep the thread.
+const READS_A_TURN: usize = 4;
+
 pub(crate) const WAKE: Token = Token(usize::MAX);
 
 /// How often the sessions that wait for a TCP acknowledgement are asked, at first and at most.
@@ -38,6 +41,8 @@ pub(crate) struct Shard {
     events: Arc<dyn Events>,
     sessions: Vec<Option<Arc<Session>>>,
     free: Vec<usize>,
+    /// Sessions whose sockets may have more to read: the poll tells of new bytes only once.
+    unread: Vec<usize>,
     /// One list of sessions a second of the heartbeat: each is looked at once a heartbeat, and a timer
     /// costs a session 16 bytes. An entry whose session has gone is dropped when its second comes.
     wheel: Vec<Vec<(usize, SessionId)>>,
@@ -64,6 +69,7 @@ impl Shard {
             events,
             sessions: Vec::new(),
             free: Vec::new(),
+            unread: Vec::new(),
             wheel: vec![Vec::new(); heartbeat as usize],
             second: 0,
             started: Instant::now(),
@@ -79,7 +85,11 @@ impl Shard {
         let mut ready = mio::Events::with_capacity(1024);
         loop {
             let tick = Duration::from_secs(u64::from(self.second) + 1).saturating_sub(self.started.elapsed());
-            let timeout = if self.confirming.is_empty() { tick } else { tick.min(self.confirm_every) };
+            let mut timeout = if self.confirming.is_empty() { tick } else { tick.min(self.confirm_every) };
+            let mut unread = std::mem::take(&mut self.unread);
+            if !unread.is_empty() {
+                timeout = Duration::ZERO;
+            }
             if let Err(fault) = self.poll.poll(&mut ready, Some(timeout))
                 && fault.kind() != io::ErrorKind::Interrupted
             {
@@ -94,6 +104,12 @@ impl Shard {
                         event.is_writable(),
                     );
                 }
+            }
+            // A session that an event told of as well is in the list twice.
+            unread.sort_unstable();
+            unread.dedup();
+            for index in unread {
+                self.serve(index, true, false);
             }
             let (arrivals, notices, confirming, stop) = {
                 let mut inbox = self.inbox.lock();
@@ -153,17 +169,22 @@ impl Shard {
                 self.events.on_room(&session);
             }
         }
-        if readable && let Err(reason) = self.read(&session) {
-            self.finish(index, reason);
-        } else if let Some(reason) = session.end_reason() {
+        if readable {
+            match self.read(&session) {
+                Ok(true) => self.unread.push(index),
+                Ok(false) => {}
+                Err(reason) => return self.finish(index, reason),
+            }
+        }
+        if let Some(reason) = session.end_reason() {
             self.finish(index, reason);
         }
     }
 
-    /// Reads until the socket has no more: the poll tells of new bytes only once.
-    fn read(&mut self, session: &Arc<Session>) -> Result<(), CloseReason> {
+    /// Reads what the socket has, for one turn; gives whether it may have more.
+    fn read(&mut self, session: &Arc<Session>) -> Result<bool, CloseReason> {
         let format = session.frame_format();
-        loop {
+        for _ in 0..READS_A_TURN {
             let mut frames = Vec::new();
             let outcome = (&mut session.socket()).read(&mut self.scratch);
             if let Some(format) = format {
@@ -189,11 +210,12 @@ impl Shard {
             match outcome {
                 Ok(0) => return Err(CloseReason::ClosedByPeer),
                 Ok(_) => session.hear(self.second),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(CloseReason::Failed(e.kind())),
             }
         }
+        Ok(true)
     }
 
     /// One write a socket, however many notices wait.
@@ -271,7 +293,10 @@ impl Shard {
         if let Some(seq) = session.confirmed() {
             self.events.on_delivered(&session, seq);
         }
-        session.close(reason.clone());
+        match self.events.last_words(&session, &reason) {
+            Some(words) => session.close_with(words, reason.clone()),
+            None => session.close(reason.clone()),
+        }
         let _ = self.poll.registry().deregister(&mut SourceFd(&session.socket().as_raw_fd()));
         self.free.push(index);
         self.events.on_closed(&session, &reason);

@@ -28,7 +28,8 @@ pub trait Queue<J>: Send + Sync {
     /// Takes the lane that has been ready the longest, if one is.
     fn take(&self) -> Option<Lane<J>>;
     /// Gives a lane back, with the jobs that are not done; they stand before whatever came meanwhile. The
-    /// lane is parked until `again`, or ready at once if there is no such instant.
+    /// lane is parked until `again`, or ready at once if there is no such instant. A lane without jobs is
+    /// parked as well: something of its user's has to be looked at then.
     fn give_back(&self, user: &UserId, rest: VecDeque<J>, again: Option<Instant>);
     /// Makes a user's lane ready now, parked or not.
     fn wake(&self, user: &UserId);
@@ -119,7 +120,7 @@ impl<J: Send> Queue<J> for LaneQueue<J> {
         lane.jobs = rest;
         let woken = lane.place == Place::Taken(true);
         match again {
-            Some(again) if !woken && !lane.jobs.is_empty() => {
+            Some(again) if !woken => {
                 lane.place = Place::Parked(again);
                 state.parked.push(Reverse((again, user.clone())));
             }
@@ -203,6 +204,16 @@ mod tests {
         queue.give_back(&user(1), VecDeque::new(), None);
         assert_eq!(queue.wake_due(later), None);
         assert!(queue.take().is_none() && queue.is_empty());
+    }
+
+    #[test]
+    fn a_lane_without_jobs_is_looked_at_again_when_asked() {
+        let (queue, now) = (LaneQueue::<char>::default(), Instant::now());
+        queue.wake(&user(1));
+        queue.give_back(&queue.take().unwrap().user, VecDeque::new(), Some(now));
+        assert!(queue.take().is_none());
+        assert_eq!(queue.wake_due(now), None);
+        assert!(queue.take().unwrap().jobs.is_empty());
     }
 
     #[test]

@@ -25,6 +25,9 @@ const PAGE: usize = 256;
 /// How long the store may take to say how it is.
 const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a store that failed is left alone before it is asked the same again.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
 /// A message that waits in a user's lane.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -245,7 +248,7 @@ impl Scheduler {
         let mut sessions = Vec::new();
         core.parts.pool.for_each(&mut |session| sessions.push(Arc::clone(session)));
         for session in sessions {
-            core.dismiss(&session, ByeCode::ShuttingDown, CloseReason::ShuttingDown);
+            core.dismiss(&session, CloseReason::ShuttingDown);
         }
         let stopping = Arc::clone(core);
         let _ = tokio::task::spawn_blocking(move || stopping.reactor().stop()).await;
@@ -396,10 +399,12 @@ impl Core {
     async fn deliver(self: &Arc<Self>, lane: Lane<Job>) {
         let Lane { user, jobs } = lane;
         let sessions = self.parts.pool.sessions_of(&user);
+        let mut again = None;
         if let Some(store) = self.store_for(&user) {
             for session in &sessions {
                 if let Err(fault) = self.bring_up(&**store, session, &jobs).await {
                     tracing::warn!(%user, %fault, "an inbox cannot be read");
+                    again = Some(STORE_RETRY);
                 }
             }
         }
@@ -428,8 +433,10 @@ impl Core {
                 }
             }
         }
-        let again = (!rest.is_empty()).then(|| Instant::now() + self.settings.resend_interval);
-        self.parts.queue.give_back(&user, rest, again);
+        if !rest.is_empty() {
+            again = Some(again.unwrap_or(self.settings.resend_interval));
+        }
+        self.parts.queue.give_back(&user, rest, again.map(|wait| Instant::now() + wait));
         if again.is_some() {
             self.parked.notify_one();
         }
@@ -493,7 +500,9 @@ impl Core {
         let earlier = self.parts.pool.insert(Arc::clone(&session));
         if self.settings.replacement == msgserver_pool::Replacement::Replace {
             for other in earlier {
-                self.dismiss(&other, ByeCode::Replaced, CloseReason::Replaced);
+                // A client that was fast may have gone and come again before its first session was here.
+                let older = if other.id() < session.id() { &other } else { &session };
+                self.dismiss(older, CloseReason::Replaced);
             }
         }
         self.reactor().watch(&session);
@@ -502,12 +511,25 @@ impl Core {
         }
     }
 
-    fn dismiss(&self, session: &Arc<Session>, code: ByeCode, reason: CloseReason) {
-        match self.encoders[session.encoding()].inbound() {
-            Some(_) => {
-                let bye = ServerFrame::Bye { code, detail: reason.to_string(), retry_after_ms: None };
-                session.close_with(self.frame(session.encoding(), &bye), reason);
-            }
+    /// The frame that says why a session is closed.
+    fn bye(&self, session: &Session, reason: &CloseReason) -> Option<bytes::Bytes> {
+        self.encoders[session.encoding()].inbound()?;
+        let code = match reason {
+            CloseReason::BadFrame(_) => ByeCode::BadFrame,
+            CloseReason::HeartbeatMissed => ByeCode::HeartbeatMissed,
+            CloseReason::Replaced => ByeCode::Replaced,
+            CloseReason::ShuttingDown => ByeCode::ShuttingDown,
+            CloseReason::SlowConsumer => ByeCode::SlowConsumer,
+            // There is nobody left to tell.
+            _ => return None,
+        };
+        let bye = ServerFrame::Bye { code, detail: reason.to_string(), retry_after_ms: None };
+        Some(self.frame(session.encoding(), &bye))
+    }
+
+    fn dismiss(&self, session: &Session, reason: CloseReason) {
+        match self.bye(session, &reason) {
+            Some(bye) => session.close_with(bye, reason),
             None => session.close(reason),
         }
     }
@@ -526,12 +548,27 @@ impl Core {
         out.into()
     }
 
+    /// Moves a device's cursor. A client may acknowledge faster than a store can note it, so at most one note
+    /// a session is under way, and the next one is about the newest acknowledgement.
     fn acknowledged(self: &Arc<Self>, session: &Arc<Session>, seq: Seq) {
         let Some(store) = self.store_for(session.user()).cloned() else { return };
+        if !session.acknowledge(seq) {
+            return;
+        }
         let session = Arc::clone(session);
         self.runtime.spawn(async move {
-            if let Err(fault) = store.acknowledge(session.user(), session.device(), seq).await {
-                tracing::warn!(user = %session.user(), %fault, "an acknowledgement was not kept");
+            let mut noted = Seq::ZERO;
+            while let Some(upto) = session.to_note(noted) {
+                match store.acknowledge(session.user(), session.device(), upto).await {
+                    Ok(()) => noted = upto,
+                    Err(fault) => {
+                        tracing::warn!(user = %session.user(), %fault, "an acknowledgement is not kept yet");
+                        if session.is_over() {
+                            break;
+                        }
+                        tokio::time::sleep(STORE_RETRY).await;
+                    }
+                }
             }
         });
     }
@@ -576,6 +613,10 @@ impl Events for FromReactor {
 
     fn on_room(&self, session: &Arc<Session>) {
         self.0.wake(session.user());
+    }
+
+    fn last_words(&self, session: &Session, reason: &CloseReason) -> Option<bytes::Bytes> {
+        self.0.bye(session, reason)
     }
 
     fn on_closed(&self, session: &Arc<Session>, reason: &CloseReason) {

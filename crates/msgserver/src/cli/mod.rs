@@ -1,5 +1,6 @@
 //! The commands.
 
+mod descriptors;
 mod listen;
 mod send;
 mod serve;

@@ -8,12 +8,14 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use std::sync::Arc;
 
-use msgserver::{DiskStore, Encryption, HttpApi, MemoryStore, RedisStore, Server, SharedSecret, Store};
+use msgserver::{
+    DiskStore, Encryption, HttpApi, MemoryStore, RedisStore, Server, Settings, SharedSecret, Store,
+};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::Fault;
+use super::{Fault, descriptors};
 
 /// How long a drain may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -167,7 +169,9 @@ impl Serve {
     async fn serve(&self, listen: &Address, frame: &Address, http: &Address) -> Result<(), Fault> {
         let mut terminate = signal(SignalKind::terminate()).map_err(Fault::failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Fault::failed)?;
+        let settings = Settings { max_connections: descriptors::for_connections(), ..Settings::default() };
         let mut builder = Server::builder()
+            .settings(settings)
             .shared_store(self.open_store().await?)
             .protocol(self.protocol.as_str())
             .serializer(self.serializer.as_str());

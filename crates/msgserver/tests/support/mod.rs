@@ -1,15 +1,17 @@
 //! A server of a test's own, from the real binary, and its clients written out by hand.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     clippy::unwrap_used,
     reason = "each test file uses a part; a test that meets an error has to end"
 )]
 
 mod http;
+mod redis;
 
 use std::fs::File;
-use std::io::{BufRead, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+pub use self::redis::Redis;
 pub use http::Http;
 
 /// Long enough for the slowest machine; nothing passes by waiting for it.
@@ -146,26 +149,49 @@ pub fn until<T>(mut probe: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// The next frame of the default protocol, without its `|` and without keepalives.
-pub fn bar(socket: &mut impl BufRead) -> String {
-    let mut frame = Vec::new();
-    socket.read_until(b'|', &mut frame).unwrap();
-    assert_eq!(frame.pop(), Some(b'|'), "the connection ended");
-    String::from_utf8(frame).unwrap().trim_matches('\0').to_owned()
+/// Does something at the end of a scope, also when an assertion ends it: else its threads would go on.
+pub struct AtEnd<F: Fn()>(pub F);
+
+impl<F: Fn()> Drop for AtEnd<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
-pub fn write_frame(socket: &mut TcpStream, frame: &Value) {
+/// The next frame of the default protocol, without its `|` and without keepalives.
+pub fn next_bar(socket: &mut impl BufRead) -> io::Result<String> {
+    let mut frame = Vec::new();
+    socket.read_until(b'|', &mut frame)?;
+    if frame.pop() != Some(b'|') {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(String::from_utf8(frame).unwrap().trim_matches('\0').to_owned())
+}
+
+pub fn bar(socket: &mut impl BufRead) -> String {
+    next_bar(socket).unwrap()
+}
+
+pub fn put_frame(socket: &mut impl Write, frame: &Value) -> io::Result<()> {
     let json = frame.to_string();
-    socket.write_all(&(json.len() as u32).to_be_bytes()).unwrap();
-    socket.write_all(json.as_bytes()).unwrap();
+    let length = (json.len() as u32).to_be_bytes();
+    socket.write_all(&[&length, json.as_bytes()].concat())
+}
+
+pub fn write_frame(socket: &mut impl Write, frame: &Value) {
+    put_frame(socket, frame).unwrap();
+}
+
+pub fn next_frame(socket: &mut impl Read) -> io::Result<Value> {
+    let mut length = [0; 4];
+    socket.read_exact(&mut length)?;
+    let mut json = vec![0; u32::from_be_bytes(length) as usize];
+    socket.read_exact(&mut json)?;
+    Ok(serde_json::from_slice(&json).unwrap())
 }
 
 pub fn read_frame(socket: &mut impl Read) -> Value {
-    let mut length = [0; 4];
-    socket.read_exact(&mut length).unwrap();
-    let mut json = vec![0; u32::from_be_bytes(length) as usize];
-    socket.read_exact(&mut json).unwrap();
-    serde_json::from_slice(&json).unwrap()
+    next_frame(socket).unwrap()
 }
 
 pub fn hello(server: &Server, user: &str, device: &str) -> (TcpStream, Value) {
