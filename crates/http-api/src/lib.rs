@@ -22,6 +22,8 @@
 
 mod body;
 mod connections;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod lingering;
 mod messages;
 mod problem;

@@ -33,7 +33,7 @@ struct Instant(i128);
 /// Not its `KeepLiveTime`: the Go server gave out what it had in Redis however old it was.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct GoMessage {
+pub(crate) struct GoMessage {
     #[serde(deserialize_with = "as_written")]
     content: Content,
     send_time: Instant,
@@ -144,12 +144,13 @@ fn skip(done: &mut TakenOver, key: &[u8], why: &str) {
     tracing::warn!(store = NAME, key = %String::from_utf8_lossy(key), why, "left in place");
 }
 
-fn parse(json: &[u8]) -> Result<GoMessage, String> {
+/// A message as the Go server wrote it.
+pub(crate) fn parse(json: &[u8]) -> Result<GoMessage, String> {
     serde_json::from_slice(json).map_err(|e| e.to_string())
 }
 
 impl GoMessage {
-    fn message(&self, old_id: &[u8]) -> Message {
+    pub(crate) fn message(&self, old_id: &[u8]) -> Message {
         let sent_at = self.send_time.timestamp();
         let own = std::str::from_utf8(old_id).ok().and_then(|id| id.parse().ok());
         Message {

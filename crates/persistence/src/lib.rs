@@ -48,6 +48,8 @@ mod codec;
 mod disk;
 mod error;
 mod fingerprint;
+#[cfg(fuzzing)]
+pub mod fuzz;
 #[cfg(feature = "redis")]
 mod go;
 mod memory;
