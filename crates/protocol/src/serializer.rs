@@ -105,7 +105,7 @@ impl FrameFormat {
     /// # Errors
     /// [`DecodeError::Malformed`] if it does not, or nests too deep.
     pub fn read<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, DecodeError> {
-        let malformed = |e: &dyn std::fmt::Display| DecodeError::Malformed(e.to_string());
+        let malformed = |e: &dyn std::fmt::Display| DecodeError::Malformed(one_line(&e.to_string()));
         match self {
             Self::Json => serde_json::from_slice(bytes).map_err(|e| malformed(&e)),
             Self::MessagePack => {
@@ -118,6 +118,12 @@ impl FrameFormat {
             }
         }
     }
+}
+
+/// A fault may quote what the peer wrote, and goes into logs: it must not begin a line there, nor fill them.
+fn one_line(fault: &str) -> String {
+    const MOST: usize = 256;
+    fault.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -136,6 +142,14 @@ mod tests {
         ]
         .concat();
         assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn a_fault_that_quotes_the_peer_is_one_short_line() {
+        let kind = format!("dance\\n\\u001b[31m{}", "x".repeat(100_000));
+        let frame = format!(r#"{{"type":"{kind}"}}"#);
+        let fault = FrameFormat::Json.read::<crate::ClientFrame>(frame.as_bytes()).unwrap_err().to_string();
+        assert!(fault.contains("dance  [31mxxx") && fault.len() < 300, "{fault}");
     }
 
     #[test]
