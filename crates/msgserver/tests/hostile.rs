@@ -361,14 +361,16 @@ fn ten_thousand_connections_that_open_and_close_at_once_leave_nothing_behind() {
     };
     storm(100);
     let (descriptors, memory) = (server.descriptors(), server.memory());
-    storm(count);
+    const STORMS: usize = 6;
+    for _ in 0..STORMS {
+        storm(count);
+    }
     // Two of them for whoever asks over HTTP at the time.
     until(|| (server.descriptors() <= descriptors + 2).then_some(()));
-    let once = server.memory().saturating_sub(memory);
-    storm(count);
-    let twice = server.memory().saturating_sub(memory);
-    assert!(once < 30 << 20, "{once} bytes are left");
-    assert!(twice < once + (2 << 20), "{once} bytes are left after one storm, {twice} after two");
+    // The allocator keeps some of what the crowd needed, and each of 5,000 users has an inbox now. Were a part of
+    // each connection kept, it would be far more after six storms.
+    let left = server.memory().saturating_sub(memory);
+    assert!(left < 400 * (STORMS * count) as u64, "{left} bytes are left");
 
     let (mut socket, _) = hello(&server, "ada", "phone");
     server.post("/v1/messages", &json!({"to": {"user": "ada"}, "content": "still here"}));

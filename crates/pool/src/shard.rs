@@ -16,7 +16,8 @@ use tokio_util::codec::Decoder;
 
 use crate::{CloseReason, Events, Notice, ReactorOptions, Session};
 
-/// How many reads a session gets before others get theirs: one that sends without end must not keep the thread.
+/// How many reads a session gets before others get theirs, unless one fills the buffer: a client that sends
+/// without end must not keep the thread.
 const READS_A_TURN: usize = 4;
 
 pub(crate) const WAKE: Token = Token(usize::MAX);
@@ -209,7 +210,13 @@ impl Shard {
             }
             match outcome {
                 Ok(0) => return Err(CloseReason::ClosedByPeer),
-                Ok(_) => session.hear(self.second),
+                Ok(n) => {
+                    session.hear(self.second);
+                    // As much as others have to wait for.
+                    if n == self.scratch.len() {
+                        return Ok(true);
+                    }
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(CloseReason::Failed(e.kind())),

@@ -1,4 +1,5 @@
 //! What an independent implementation puts on the wire; `vectors/generate.py` made the data.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has to end")]
 
 use bytes::BytesMut;
 use msgserver_message::{Content, Message, Seq};

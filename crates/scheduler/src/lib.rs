@@ -29,7 +29,7 @@
 //!     pool: Arc::new(ShardedPool::default()),
 //!     queue: Arc::new(LaneQueue::default()),
 //!     store: Some(Arc::new(MemoryStore::new())),
-//!     doors: vec![Door { encoder: Encoder::new(Bar, Json)?, encryption: None }],
+//!     doors: vec![Door { encoder: Encoder::new(Bar, Json)?, encryption: None, max_connections: None }],
 //!     filter: None,
 //!     authentication: Some(Arc::new(SharedSecret::new("123456"))),
 //!     failed_callback: None,
