@@ -28,6 +28,10 @@ const STORE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a store that failed is left alone before it is asked the same again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
+/// How often an acknowledgement is offered to a store that fails, once its session is over: without it the device
+/// is sent the message again, and an old client cannot tell. Not for ever, since nobody counts such sessions.
+const TRIES_FOR_WHO_LEFT: u32 = 30;
+
 /// A message that waits in a user's lane.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -557,13 +561,14 @@ impl Core {
         }
         let session = Arc::clone(session);
         self.runtime.spawn(async move {
-            let mut noted = Seq::ZERO;
+            let (mut noted, mut left) = (Seq::ZERO, TRIES_FOR_WHO_LEFT);
             while let Some(upto) = session.to_note(noted) {
                 match store.acknowledge(session.user(), session.device(), upto).await {
                     Ok(()) => noted = upto,
                     Err(fault) => {
                         tracing::warn!(user = %session.user(), %fault, "an acknowledgement is not kept yet");
-                        if session.is_over() {
+                        left -= u32::from(session.is_over());
+                        if left == 0 {
                             break;
                         }
                         tokio::time::sleep(STORE_RETRY).await;
