@@ -16,7 +16,7 @@ use crate::opening::Refusal;
 /// One RSA operation takes 0.5 ms with a key of 1024 bits, 2.3 ms with 2048 and 11.6 ms with 4096, and a
 /// handshake needs from one to seven. On the threads of tasks a thousand clients that connect together hold
 /// up a message to somebody else for as much as 0.5, 1.3 and 8.5 s; in turns for 2, 10 and 50 ms
-/// (`docs/decisions/rsa-in-turns.md`).
+/// (`docs/decisions/005-rsa-in-turns.md`).
 static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     let cores = available_parallelism().map_or(1, |cores| cores.get());
     Arc::new(Semaphore::new((cores / 2).max(1)))
