@@ -29,6 +29,14 @@ pub struct Networks {
     pub deny: Vec<IpNet>,
 }
 
+impl Networks {
+    /// Whether nothing is said, and everybody may connect.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.allow.is_empty() && self.deny.is_empty()
+    }
+}
+
 impl Filter for Networks {
     fn allows(&self, peer: SocketAddr) -> bool {
         // An IPv4 peer of an IPv6 socket is still an IPv4 peer.

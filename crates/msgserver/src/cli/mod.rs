@@ -1,7 +1,12 @@
 //! The commands.
 
+mod config;
+mod configuration;
 mod descriptors;
+mod doors;
 mod listen;
+mod log;
+mod ready_file;
 mod send;
 mod serve;
 
@@ -25,6 +30,8 @@ enum Command {
     Send(send::Send),
     /// Connect as a client; print what arrives and acknowledge it
     Listen(listen::Listen),
+    /// Check a configuration, or print what is in force
+    Config(config::Config),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -38,6 +45,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Send(send) => send.run(),
         Command::Listen(listen) => listen.run(),
+        Command::Config(config) => config.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "msgserver", &mut std::io::stdout());
             Ok(())
@@ -55,6 +63,7 @@ pub(crate) fn run() -> ExitCode {
             eprintln!("msgserver: {line}");
             ExitCode::FAILURE
         }
+        Err(Fault::Logged) => ExitCode::FAILURE,
     }
 }
 
@@ -64,6 +73,8 @@ enum Fault {
     Usage(Vec<String>),
     /// It could not be done.
     Failed(String),
+    /// It could not be done, and the log says why.
+    Logged,
 }
 
 impl Fault {

@@ -27,7 +27,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Server {
     pub child: Child,
-    doors: Value,
+    pub doors: Value,
     directory: PathBuf,
 }
 
@@ -46,16 +46,22 @@ impl Server {
     }
 
     fn spawn(mut command: Command, directory: &Path, flags: &[&str]) -> Self {
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--frame", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .args(flags);
+        Self::run(command, directory)
+    }
+
+    /// A server of a whole command, but for where its data, ready file and log are.
+    pub fn run(mut command: Command, directory: &Path) -> Self {
         let ready = directory.join("ready.json");
         let _ = std::fs::remove_file(&ready);
         let log = File::options().create(true).append(true).open(directory.join("log")).unwrap();
         let mut child = command
-            .args(["serve", "--listen", "127.0.0.1:0", "--frame", "127.0.0.1:0", "--http", "127.0.0.1:0"])
             .arg("--data-dir")
             .arg(directory.join("data"))
             .arg("--ready-file")
             .arg(&ready)
-            .args(flags)
             .stderr(log)
             .spawn()
             .unwrap();

@@ -1,0 +1,72 @@
+//! What cannot go together.
+
+use std::net::SocketAddr;
+
+use super::{Configuration, Listener};
+
+pub(super) fn check(c: &Configuration, faults: &mut Vec<String>) {
+    let doors = doors(c);
+    speakable("", &c.listen, faults);
+    for (n, listener) in c.listeners.iter().enumerate() {
+        speakable(&format!("listener[{}].", n + 1), listener, faults);
+    }
+    if !c.allow_anonymous {
+        for (name, address) in doors.iter().filter(|(_, address)| !address.ip().to_canonical().is_loopback())
+        {
+            let (proof, key, flag) = match name.as_str() {
+                "http" => ("a key", "api_key", "--api-key"),
+                _ => ("authentication", "shared_secret", "--shared-secret"),
+            };
+            let given = if name == "http" { &c.api_key } else { &c.shared_secret };
+            if given.is_none() {
+                faults.push(format!(
+                    "{name} = \"{address}\": it is open to the network without {proof}; give {key} ({flag}), or \
+                     allow_anonymous (--allow-anonymous) if that is meant"
+                ));
+            }
+        }
+    }
+    for (n, (name, address)) in doors.iter().enumerate() {
+        let twin = doors[..n].iter().find(|(_, other)| address.port() != 0 && other == address);
+        if let Some((other, _)) = twin {
+            faults.push(format!("{name} = \"{address}\": {other} is there already; give each door its own"));
+        }
+    }
+    let (least, most) = (c.settings.min_parallel, c.settings.max_parallel);
+    if least > most {
+        faults.push(format!(
+            "delivery.min_parallel = {least}: it is more than delivery.max_parallel, which is {most}; give at \
+             most that"
+        ));
+    }
+    let heartbeat = c.settings.reactor.heartbeat;
+    if heartbeat.subsec_nanos() != 0 {
+        let heartbeat = humantime::format_duration(heartbeat);
+        faults.push(format!("sessions.heartbeat = \"{heartbeat}\": give whole seconds"));
+    }
+}
+
+/// Every door that is to be open, by its key.
+fn doors(c: &Configuration) -> Vec<(String, SocketAddr)> {
+    let named = [("listen", c.listen.address), ("frame", c.frame), ("http", c.http)];
+    let named = named.map(|(name, address)| (name.to_owned(), address));
+    let listed = c.listeners.iter().enumerate();
+    let listed = listed.map(|(n, listener)| (format!("listener[{}].address", n + 1), listener.address));
+    named.into_iter().chain(listed).filter_map(|(name, address)| Some((name, address?))).collect()
+}
+
+/// Whether the protocol, the serializer and the encryption of a door fit together.
+fn speakable(place: &str, listener: &Listener, faults: &mut Vec<String>) {
+    if listener.protocol == "default" && listener.serializer == "msgpack" && !listener.encrypt {
+        faults.push(format!(
+            "{place}serializer = \"msgpack\": not under protocol \"default\" in the clear, whose frames end with a \
+             byte that it can hold; give \"json\", protocol \"frame\", or encrypt"
+        ));
+    }
+    if listener.protocol == "frame" && listener.encrypt {
+        faults.push(format!(
+            "{place}encrypt = true: not with protocol \"frame\", whose clients do not know it; give protocol \
+             \"default\", or leave encrypt out"
+        ));
+    }
+}

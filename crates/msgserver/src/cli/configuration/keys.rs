@@ -1,0 +1,219 @@
+//! The table of keys: flags, file, environment, help and documentation all come from it.
+
+use std::time::Duration;
+
+use msgserver::Replacement;
+use msgserver_handshake::KEY_BITS;
+
+use super::key::Key;
+use super::value::{
+    Address, Count, Directory, File, Level, Limit, NetworkList, OneOf, Secret, Size, StoreName, Switch, Time,
+};
+use super::{Configuration, Listener, LogFormat};
+
+/// Keys that belong together.
+pub(crate) struct Section {
+    /// The heading in the help.
+    pub(crate) title: &'static str,
+    pub(crate) keys: &'static [Key<Configuration>],
+}
+
+const PROTOCOLS: &[(&str, &str)] = &[("default", "default"), ("frame", "frame")];
+const SERIALIZERS: &[(&str, &str)] = &[("json", "json"), ("msgpack", "msgpack")];
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+const fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+const fn hours(n: u64) -> Duration {
+    Duration::from_secs(n * 3600)
+}
+
+/// Every key but those of a [`Listener`].
+pub(crate) static SECTIONS: &[Section] = &[
+    Section {
+        title: "Doors",
+        keys: &[
+            Key::new("listen", "Raw TCP door, the first msgserver's protocol; off closes it", |c| {
+                Box::new(Address(&mut c.listen.address))
+            }),
+            Key::new("protocol", "Protocol of that door", |c| {
+                Box::new(OneOf(&mut c.listen.protocol, PROTOCOLS))
+            }),
+            Key::new("serializer", "Serializer of that door", |c| {
+                Box::new(OneOf(&mut c.listen.serializer, SERIALIZERS))
+            }),
+            Key::new("encrypt", "The first msgserver's \"SSL\" handshake on that door", |c| {
+                Box::new(Switch(&mut c.listen.encrypt))
+            }),
+            Key::new("frame", "Raw TCP door, the frame protocol in JSON; off closes it", |c| {
+                Box::new(Address(&mut c.frame))
+            }),
+            Key::new("http", "HTTP API; off closes it", |c| Box::new(Address(&mut c.http))),
+        ],
+    },
+    Section {
+        title: "Store",
+        keys: &[
+            Key::new("store", "Where undelivered messages live: memory, disk or a Redis URL", |c| {
+                Box::new(StoreName(&mut c.store))
+            }),
+            Key::new("data_dir", "Directory of the disk store", |c| Box::new(Directory(&mut c.data_dir))),
+        ],
+    },
+    Section {
+        title: "Access",
+        keys: &[
+            Key::new("shared_secret", "Clients prove themselves with `user;SECRET`", |c| {
+                Box::new(Secret(&mut c.shared_secret))
+            }),
+            Key::new("api_key", "Publishers send `Authorization: Bearer SECRET`", |c| {
+                Box::new(Secret(&mut c.api_key))
+            }),
+            Key::new("allow_anonymous", "Open doors to the network without authentication or key", |c| {
+                Box::new(Switch(&mut c.allow_anonymous))
+            }),
+        ],
+    },
+    Section {
+        title: "Logs and readiness",
+        keys: &[
+            Key::new("log_format", "Form of the logs on standard error", |c| {
+                Box::new(OneOf(&mut c.log_format, &[("text", LogFormat::Text), ("json", LogFormat::Json)]))
+            }),
+            Key::new("log_level", "What is logged: error, warn, info, debug, trace or off", |c| {
+                Box::new(Level(&mut c.log_level))
+            }),
+            Key::new("ready_file", "Written once every door is open, with their addresses", |c| {
+                Box::new(File(&mut c.ready_file))
+            }),
+        ],
+    },
+    Section {
+        title: "Who may connect to the raw TCP doors",
+        keys: &[
+            Key::new("network.allow", "If not empty, only these may", |c| {
+                Box::new(NetworkList(&mut c.networks.allow))
+            }),
+            Key::new("network.deny", "These may not, even if they are among the allowed", |c| {
+                Box::new(NetworkList(&mut c.networks.deny))
+            }),
+        ],
+    },
+    Section {
+        title: "Delivery",
+        keys: &[
+            Key::new("delivery.resend_times", "How often a message that found nobody is tried again", |c| {
+                Box::new(Count(&mut c.settings.resend_times, 0..=1_000_000))
+            }),
+            Key::new("delivery.resend_interval", "How long between two tries", |c| {
+                Box::new(Time(&mut c.settings.resend_interval, millis(1)..=hours(24)))
+            }),
+            Key::new("delivery.max_parallel", "Most workers at a time", |c| {
+                Box::new(Count(&mut c.settings.max_parallel, 1..=1024))
+            }),
+            Key::new("delivery.min_parallel", "Workers to begin with, and to stay", |c| {
+                Box::new(Count(&mut c.settings.min_parallel, 1..=1024))
+            }),
+            Key::new(
+                "delivery.queue_buffer_len",
+                "How many messages wait for each worker before one more is added",
+                |c| Box::new(Count(&mut c.settings.queue_buffer_len, 1..=1_000_000_000)),
+            ),
+            Key::new(
+                "delivery.replacement",
+                "What happens to a device's earlier connection: replace closes it, all serves both",
+                |c| {
+                    let policies = &[("replace", Replacement::Replace), ("all", Replacement::All)];
+                    Box::new(OneOf(&mut c.settings.replacement, policies))
+                },
+            ),
+            Key::new("delivery.drain", "How long a stop waits for clients to take what is on its way", |c| {
+                Box::new(Time(&mut c.drain, Duration::ZERO..=hours(1)))
+            }),
+        ],
+    },
+    Section {
+        title: "Limits",
+        keys: &[
+            Key::new(
+                "limits.connections",
+                "Most connections at a time at all raw TCP doors together",
+                |c: &mut Configuration| Box::new(Limit(&mut c.max_connections)),
+            )
+            .by_default("what the limit of open files allows"),
+            Key::new("limits.queue", "Messages that may wait before publishers are refused", |c| {
+                Box::new(Count(&mut c.settings.queue_limit, 1..=1_000_000_000))
+            }),
+            Key::new("limits.outbox_bytes", "What a client may leave unread in the server's memory", |c| {
+                Box::new(Size(&mut c.settings.outbox_limit, KIB..=1024 * MIB))
+            }),
+            Key::new("limits.opening_deadline", "How long a client may take to come online", |c| {
+                Box::new(Time(&mut c.settings.opening_deadline, millis(10)..=hours(1)))
+            }),
+            Key::new("limits.authentication_bytes", "The longest authentication text", |c| {
+                Box::new(Size(&mut c.settings.text_limit, 16..=MIB))
+            }),
+            Key::new(
+                "limits.authentication_pause",
+                "How long a client that ends its authentication text with no `|` has to pause for it to count",
+                |c| Box::new(Time(&mut c.settings.text_grace, millis(1)..=millis(60_000))),
+            ),
+            Key::new(
+                "limits.request_deadline",
+                "How long an HTTP client may take over the head of a request, over its body, or be idle",
+                |c| Box::new(Time(&mut c.request_deadline, millis(10)..=hours(1))),
+            ),
+            Key::new("limits.frame_bytes", "The longest frame that a client may send", |c| {
+                Box::new(Size(&mut c.settings.reactor.max_frame_bytes, KIB..=64 * MIB))
+            }),
+        ],
+    },
+    Section {
+        title: "Sessions",
+        keys: &[
+            Key::new("sessions.heartbeat", "How long a connection may be silent, in whole seconds", |c| {
+                Box::new(Time(&mut c.settings.reactor.heartbeat, millis(1000)..=hours(1)))
+            }),
+            Key::new("sessions.threads", "Threads that watch the sockets", |c: &mut Configuration| {
+                Box::new(Count(&mut c.settings.reactor.threads, 1..=1024))
+            })
+            .by_default("half the processors"),
+        ],
+    },
+    Section {
+        title: "Encryption",
+        keys: &[
+            Key::new(
+                "encryption.key_bits",
+                "Size of the RSA key that is made at the start for doors with encrypt",
+                |c| Box::new(Count(&mut c.key_bits, KEY_BITS)),
+            ),
+            Key::new(
+                "encryption.key_file",
+                "An RSA key to use in its place: PKCS#8 or PKCS#1, in PEM or DER, without a password",
+                |c| Box::new(File(&mut c.key_file)),
+            ),
+        ],
+    },
+];
+
+/// The keys of a `[[listener]]`.
+pub(crate) static LISTENER: &[Key<Listener>] = &[
+    Key::new("address", "Where the door is", |l: &mut Listener| Box::new(Address(&mut l.address)))
+        .by_default("must be given"),
+    Key::new("protocol", "What is spoken", |l| Box::new(OneOf(&mut l.protocol, PROTOCOLS))),
+    Key::new("serializer", "How contents are written", |l| Box::new(OneOf(&mut l.serializer, SERIALIZERS))),
+    Key::new("encrypt", "The first msgserver's \"SSL\" handshake", |l| Box::new(Switch(&mut l.encrypt))),
+    Key::new("max_connections", "Most connections at a time; one more is told so and closed", |l| {
+        Box::new(Limit(&mut l.max_connections))
+    }),
+];
+
+/// All keys of the sections.
+pub(crate) fn keys() -> impl Iterator<Item = &'static Key<Configuration>> {
+    SECTIONS.iter().flat_map(|section| section.keys)
+}

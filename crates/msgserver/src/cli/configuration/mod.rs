@@ -1,0 +1,191 @@
+//! What `serve` is told: the table of keys, and the layers that give them values.
+//!
+//! In order of force: default, file, environment, flag. Everything that is wrong is told at once.
+
+mod combination;
+#[cfg(test)]
+mod document;
+mod environment;
+mod file;
+mod flags;
+mod given;
+mod key;
+mod keys;
+mod print;
+mod value;
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use msgserver::{Networks, Settings};
+
+pub(crate) use flags::Flags;
+use given::{Given, Source};
+use key::Key;
+use keys::{LISTENER, keys};
+use value::HIDDEN;
+pub(crate) use value::StoreChoice;
+
+/// Everything that `serve` can be told. What is default is said here and in [`Settings`].
+#[derive(Debug, Clone)]
+pub(crate) struct Configuration {
+    pub(crate) listen: Listener,
+    pub(crate) frame: Option<SocketAddr>,
+    pub(crate) http: Option<SocketAddr>,
+    /// The doors that are in the file alone.
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) store: StoreChoice,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) shared_secret: Option<String>,
+    pub(crate) api_key: Option<String>,
+    pub(crate) allow_anonymous: bool,
+    pub(crate) log_format: LogFormat,
+    pub(crate) log_level: String,
+    pub(crate) ready_file: Option<PathBuf>,
+    pub(crate) networks: Networks,
+    pub(crate) settings: Settings,
+    /// Of all raw TCP doors together.
+    pub(crate) max_connections: Option<usize>,
+    /// How long an HTTP client may take.
+    pub(crate) request_deadline: Duration,
+    /// How long a stop may wait.
+    pub(crate) drain: Duration,
+    /// Of the server's RSA key.
+    pub(crate) key_bits: usize,
+    /// Of a key that is kept.
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+const fn loopback(port: u16) -> Option<SocketAddr> {
+    Some(SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+}
+
+impl Default for Configuration {
+    fn default() -> Self {
+        Self {
+            listen: Listener { address: loopback(3366), ..Listener::default() },
+            frame: loopback(3367),
+            http: loopback(3365),
+            listeners: Vec::new(),
+            store: StoreChoice::default(),
+            data_dir: PathBuf::from("./msgserver-data"),
+            shared_secret: None,
+            api_key: None,
+            allow_anonymous: false,
+            log_format: LogFormat::Text,
+            log_level: "info".to_owned(),
+            ready_file: None,
+            networks: Networks::default(),
+            settings: Settings::default(),
+            max_connections: None,
+            request_deadline: Duration::from_secs(60),
+            drain: Duration::from_secs(10),
+            key_bits: 1024,
+            key_file: None,
+        }
+    }
+}
+
+/// A raw TCP door.
+#[derive(Debug, Clone)]
+pub(crate) struct Listener {
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) protocol: &'static str,
+    pub(crate) serializer: &'static str,
+    pub(crate) encrypt: bool,
+    pub(crate) max_connections: Option<usize>,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self { address: None, protocol: "default", serializer: "json", encrypt: false, max_connections: None }
+    }
+}
+
+/// The form of the logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Values, and where each came from that is not the default.
+#[derive(Debug, Clone, Default)]
+struct Layered<T> {
+    values: T,
+    sources: HashMap<&'static str, Source>,
+}
+
+impl<T> Layered<T> {
+    /// Gives a key a value, in the place of what an earlier layer said.
+    fn set(
+        &mut self,
+        key: &'static Key<T>,
+        shown_name: &str,
+        given: &Given,
+        source: Source,
+    ) -> Result<(), String> {
+        let mut field = (key.field)(&mut self.values);
+        if given.text(field.shape()).and_then(|text| field.set(&text)).is_none() {
+            let value = given.shown(|text| field.shown(text));
+            return Err(format!("{shown_name} = {value}: give {} ({source})", field.expected()));
+        }
+        drop(field);
+        self.sources.insert(key.name, source);
+        Ok(())
+    }
+
+    fn is_default(&self, name: &str) -> bool {
+        !self.sources.contains_key(name)
+    }
+}
+
+/// What is in force, and where each value came from.
+pub(crate) struct InForce {
+    layered: Layered<Configuration>,
+    listeners: Vec<Layered<Listener>>,
+}
+
+impl InForce {
+    /// Reads all layers.
+    ///
+    /// # Errors
+    /// A line for each fault.
+    pub(crate) fn read(flags: &Flags) -> Result<Self, Vec<String>> {
+        let (mut layered, mut listeners, mut faults) = (Layered::default(), Vec::new(), Vec::new());
+        if let Some(path) = &flags.config {
+            file::read(path, &mut layered, &mut listeners, &mut faults);
+        }
+        environment::read(std::env::vars_os(), &mut layered, &mut faults);
+        flags.read(&mut layered, &mut faults);
+
+        layered.values.listeners = listeners.iter().map(|listener| listener.values.clone()).collect();
+        if !listeners.is_empty() {
+            // Whoever lists doors wants these, and not two more.
+            if layered.is_default("listen") {
+                layered.values.listen.address = None;
+            }
+            if layered.is_default("frame") {
+                layered.values.frame = None;
+            }
+        }
+        combination::check(&layered.values, &mut faults);
+        if faults.is_empty() { Ok(Self { layered, listeners }) } else { Err(faults) }
+    }
+
+    /// A line for each value that only stands for a secret: [`InForce::print`] wrote it.
+    pub(crate) fn hidden(&mut self) -> Vec<String> {
+        let values = &mut self.layered.values;
+        keys()
+            .filter(|key| (key.field)(values).is_hidden())
+            .map(|key| key.name)
+            .map(|name| format!("{name} = \"{HIDDEN}\": it stands for a secret; give the secret itself"))
+            .collect()
+    }
+
+    pub(crate) fn configuration(self) -> Configuration {
+        self.layered.values
+    }
+}
