@@ -49,6 +49,9 @@ impl Bench {
             encoding: 0,
             cipher: None,
             outbox_limit: 1024 * 1024,
+            window: 1000,
+            standing: None,
+            may_publish: false,
             read_ahead: Vec::new(),
         };
         (Arc::new(self.reactor.session(socket, setup).expect("a socket")), client)

@@ -6,7 +6,7 @@ use std::time::Instant;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use msgserver_benches::{content, users};
 use msgserver_message::{DeviceId, Message, Seq};
-use msgserver_persistence::{DiskStore, MemoryStore, Store};
+use msgserver_persistence::{Append, DiskStore, MemoryStore, Store};
 use tokio::task::JoinSet;
 
 const PUBLISHERS: usize = 256;
@@ -31,7 +31,7 @@ fn stores(c: &mut Criterion) {
                         publishers.spawn(async move {
                             for _ in 0..times {
                                 let message = Arc::new(Message::new(content(128)));
-                                store.append(&message, &users[n..=n], false).await.expect("it is kept");
+                                store.keep(Append::new(message, &users[n..=n])).await.expect("it is kept");
                             }
                         });
                     }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use msgserver_message::{Content, DeviceId, Message, UserId};
-use msgserver_persistence::{Appended, DiskStore, Store};
+use msgserver_persistence::{Append, Appended, DiskStore, Store};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,8 +19,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for text in ["one", "two"] {
         let message = Arc::new(Message::new(Content::text(text)));
         // Done once it is on disk.
-        if let Appended::New(seqs) = store.append(&message, std::slice::from_ref(&ada), false).await? {
-            println!("kept {} as {}", message.content, seqs[0]);
+        if let Appended::New(places) = store.keep(Append::new(message, [ada.clone()])).await? {
+            println!("kept {text:?} as {}", places[0].1);
         }
     }
     let entries = store.read(&ada, cursor.acknowledged, 100).await?;

@@ -22,12 +22,16 @@ mod content;
 mod id;
 mod message;
 mod name;
+mod priority;
+mod receipt;
 mod target;
 mod timestamp;
 
 pub use content::{Content, InvalidContent, MAX_CONTENT_BYTES, MAX_MESSAGE_BYTES};
 pub use id::{InvalidId, MessageId, Seq, SessionId};
 pub use message::Message;
-pub use name::{DeviceId, InvalidName, MAX_NAME_BYTES, Topic, UserId};
+pub use name::{CollapseKey, DeviceId, InvalidName, MAX_NAME_BYTES, Topic, UserId};
+pub use priority::{InvalidPriority, Priority};
+pub use receipt::{Receipt, Stage, Step};
 pub use target::Target;
 pub use timestamp::{InvalidTimestamp, Timestamp};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Content, MessageId, Timestamp, Topic};
+use crate::{CollapseKey, Content, MessageId, Priority, Timestamp, Topic};
 
 /// A message that was accepted, without whom it is for: one message can be in many inboxes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,13 +19,27 @@ pub struct Message {
     /// When it is not worth delivering any more, if ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// How urgent it is.
+    #[serde(default, skip_serializing_if = "Priority::is_default")]
+    pub priority: Priority,
+    /// What it is about, if a newer one about the same takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collapse_key: Option<CollapseKey>,
 }
 
 impl Message {
     /// A message accepted now, under a fresh id.
     #[must_use]
     pub fn new(content: Content) -> Self {
-        Self { id: MessageId::generate(), content, sent_at: Timestamp::now(), topic: None, expires_at: None }
+        Self {
+            id: MessageId::generate(),
+            content,
+            sent_at: Timestamp::now(),
+            topic: None,
+            expires_at: None,
+            priority: Priority::default(),
+            collapse_key: None,
+        }
     }
 
     /// Whether its time is over at `now`.

@@ -126,6 +126,10 @@ name! {
     /// What many users can be interested in.
     Topic, "topic"
 }
+name! {
+    /// What a message is about: of those that wait for a user under one key, only the newest counts.
+    CollapseKey, "collapse key"
+}
 
 impl UserId {
     /// The name of a connection that nobody has authenticated: `conn<ip>:<port>`, as the first msgserver

@@ -2,20 +2,22 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use msgserver_message::{DeviceId, Message, Seq, UserId};
+use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Step, Timestamp, UserId};
 use parking_lot::Mutex;
 use redb::{Database, DatabaseError, ReadableDatabase};
 use tokio::sync::oneshot;
 
-use self::tables::{LAST, LOG, Tables};
-use self::writer::{Job, Work, Writer};
-use crate::fingerprint::fingerprint;
-use crate::{Appended, Cursor, Entry, Inbox, Store, StoreError, codec};
+use self::tables::Snapshot;
+use self::writer::{Change, Job, Work, Writer};
+use crate::inboxes::{self, Sweeper};
+use crate::{
+    Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, Store, StoreError, Swept,
+};
 
 mod tables;
 mod writer;
@@ -25,6 +27,9 @@ const NAME: &str = "disk";
 /// How much of the file is kept in memory. What waits longest is read last, so a large cache gains little; and a
 /// backlog must not become the server's memory, which it would under the engine's own 1 GiB.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
+
+/// How often a sweep looks at users whose messages and devices have no end of their own.
+const WALK_EVERY: Duration = Duration::from_secs(60);
 
 /// Inboxes in a directory, in one [redb](https://docs.rs/redb) file. Needs no other server.
 ///
@@ -41,9 +46,13 @@ const CACHE_BYTES: usize = 32 * 1024 * 1024;
 pub struct DiskStore {
     /// Nothing once closed.
     open: Mutex<Option<Open>>,
-    stored: Arc<AtomicU64>,
+    /// Which process this is of all that have had the directory.
+    process: u64,
     /// Why the last transaction failed, if it did.
     fault: Arc<Mutex<Option<StoreError>>>,
+    limits: Limits,
+    /// When a sweep last looked at users whose messages and devices have no end of their own.
+    walked: Mutex<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -71,6 +80,14 @@ impl DiskStore {
     /// [`StoreError::InUse`] if another server has the directory, [`StoreError::Unavailable`] if it cannot
     /// be used.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::with_limits(directory, Limits::default())
+    }
+
+    /// As [`DiskStore::open`], with other limits.
+    ///
+    /// # Errors
+    /// As [`DiskStore::open`].
+    pub fn with_limits(directory: impl AsRef<Path>, limits: Limits) -> Result<Self, StoreError> {
         let directory = directory.as_ref();
         let fault = |e: &dyn std::fmt::Display| StoreError::Unavailable {
             store: NAME,
@@ -88,15 +105,27 @@ impl DiskStore {
         File::open(directory).and_then(|directory| directory.sync_all()).map_err(|e| fault(&e))?;
 
         let database = Arc::new(database);
-        let stored = Arc::new(AtomicU64::new(tables::prepare(&database).map_err(|e| fault(&e))?));
+        let process = tables::prepare(&database).map_err(|e| fault(&e))?;
         let fault_of_last = Arc::new(Mutex::new(None));
         let (work, waiting) = mpsc::channel();
-        let writer = Writer::new(Arc::clone(&database), Arc::clone(&stored), Arc::clone(&fault_of_last));
+        let writer = Writer {
+            database: Arc::clone(&database),
+            limits,
+            process,
+            fault: Arc::clone(&fault_of_last),
+            sweeper: Sweeper::default(),
+        };
         let thread = std::thread::Builder::new()
             .name("disk store".to_owned())
             .spawn(move || writer.run(&waiting))
             .map_err(|e| fault(&e))?;
-        Ok(Self { open: Mutex::new(Some(Open { database, work, thread })), stored, fault: fault_of_last })
+        Ok(Self {
+            open: Mutex::new(Some(Open { database, work, thread })),
+            process,
+            fault: fault_of_last,
+            limits,
+            walked: Mutex::new(Timestamp::from_millis(0)),
+        })
     }
 
     fn database(&self) -> Result<Arc<Database>, StoreError> {
@@ -106,7 +135,7 @@ impl DiskStore {
     /// Has the writer do something; done once it is on disk.
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnMut(&mut Tables<'_>) -> Result<Result<T, StoreError>, redb::StorageError> + Send + 'static,
+        work: impl FnMut(&mut Change<'_, '_>, &mut Sweeper) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         {
@@ -115,6 +144,11 @@ impl DiskStore {
             open.as_ref().ok_or(closed())?.work.send(Box::new(job)).map_err(|_| stopped())?;
         }
         answer.await.map_err(|_| stopped())?
+    }
+
+    /// What was written last.
+    fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.database()?.begin_read().map(Snapshot).map_err(unavailable)
     }
 }
 
@@ -148,72 +182,88 @@ impl Store for DiskStore {
         true
     }
 
-    async fn append(
-        &self,
-        message: &Arc<Message>,
-        users: &[UserId],
-        check_id: bool,
-    ) -> Result<Appended, StoreError> {
-        let print = check_id.then(|| fingerprint(message, users));
-        let bytes = codec::encode(message).map_err(unavailable)?;
-        let (id, users) = (message.id, users.to_vec());
-        self.write(move |tables| {
-            let appended = tables.append(id.to_bytes(), print, &bytes, &users)?;
-            Ok(appended.ok_or(StoreError::Conflict(id)))
-        })
-        .await
+    async fn append(&self, batch: Vec<Append>) -> Vec<Result<Appended, StoreError>> {
+        let count = batch.len();
+        let appended = self
+            .write(move |inboxes, _| {
+                // A refusal is one message's; a fault of the disk is everybody's.
+                let append = |append| match inboxes.append(append) {
+                    Err(fault @ (StoreError::Conflict(_) | StoreError::Full { .. })) => Ok(Err(fault)),
+                    outcome => outcome.map(Ok),
+                };
+                batch.iter().map(append).collect::<Result<Vec<_>, _>>()
+            })
+            .await;
+        appended.unwrap_or_else(|fault| vec![Err(fault); count])
     }
 
     async fn open(&self, user: &UserId, device: &DeviceId) -> Result<Cursor, StoreError> {
         let (user, device) = (user.clone(), device.clone());
-        self.write(move |tables| tables.open_device(user.as_str(), device.as_str()).map(Ok)).await
+        self.write(move |inboxes, _| inboxes.open(&user, &device)).await
+    }
+
+    async fn leave(&self, user: &UserId, device: &DeviceId, sent: Seq) -> Result<(), StoreError> {
+        let (user, device) = (user.clone(), device.clone());
+        self.write(move |inboxes, _| inboxes.leave(&user, &device, sent)).await
     }
 
     async fn read(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        if after.get() == u64::MAX {
-            return Ok(Vec::new());
-        }
-        let transaction = self.database()?.begin_read().map_err(unavailable)?;
-        let log = transaction.open_table(LOG).map_err(unavailable)?;
-        let from = (user.as_str(), after.next().get());
-        let range = log.range(from..=(user.as_str(), u64::MAX)).map_err(unavailable)?;
-        range
-            .take(limit)
-            .map(|item| {
-                let (key, value) = item.map_err(unavailable)?;
-                let seq = Seq::new(key.value().1);
-                let message = codec::decode(value.value()).map_err(|e| StoreError::Corrupt {
-                    store: NAME,
-                    detail: format!("message {seq} of {user}: {e}"),
-                })?;
-                Ok(Entry { seq, message: Arc::new(message) })
-            })
-            .collect()
+        inboxes::read(&self.snapshot()?, user, after, limit, Timestamp::now())
     }
 
     async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError> {
         let (user, device) = (user.clone(), device.clone());
-        self.write(move |tables| tables.acknowledge(user.as_str(), device.as_str(), upto.get()).map(Ok)).await
+        self.write(move |inboxes, _| inboxes.acknowledge(&user, &device, upto)).await
+    }
+
+    async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError> {
+        self.write(move |inboxes, _| inboxes.cancel(id)).await
+    }
+
+    async fn release_due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
+        // Most of the time nothing is due, and that is seen without a transaction.
+        let next = inboxes::next_due(&self.snapshot()?)?;
+        if next.is_none_or(|next| next > now) {
+            return Ok(Due { next, ..Due::default() });
+        }
+        self.write(move |inboxes, _| inboxes.at(now).release_due(limit)).await
+    }
+
+    async fn record(&self, steps: Vec<(MessageId, Vec<Step>)>) -> Result<(), StoreError> {
+        self.write(move |inboxes, _| inboxes.record(&steps)).await
+    }
+
+    async fn receipt(&self, id: MessageId) -> Result<Option<Receipt>, StoreError> {
+        inboxes::receipt(&self.snapshot()?, id)
     }
 
     async fn inbox(&self, user: &UserId) -> Result<Inbox, StoreError> {
-        let transaction = self.database()?.begin_read().map_err(unavailable)?;
-        let last = transaction.open_table(LAST).map_err(unavailable)?;
-        let last = last.get(user.as_str()).map_err(unavailable)?.map_or(0, |last| last.value());
-        let log = transaction.open_table(LOG).map_err(unavailable)?;
-        let mut range = log.range((user.as_str(), 0)..=(user.as_str(), u64::MAX)).map_err(unavailable)?;
-        // Numbers have no gaps, so the oldest one tells how many there are.
-        let oldest = range.next().transpose().map_err(unavailable)?.map(|(key, _)| key.value().1);
-        Ok(Inbox { waiting: oldest.map_or(0, |oldest| last + 1 - oldest), last: Seq::new(last) })
+        inboxes::inbox(&self.snapshot()?, user)
+    }
+
+    async fn devices(&self, user: &UserId) -> Result<Vec<Device>, StoreError> {
+        inboxes::devices(&self.snapshot()?, user, self.process)
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
+        {
+            // Without a transaction, and so without a sync, when there is nothing to do.
+            let mut walked = self.walked.lock();
+            let walk_again = walked.saturating_add(WALK_EVERY) <= now;
+            if !walk_again && inboxes::is_tidy(&self.snapshot()?, &self.limits, now)? {
+                return Ok(Swept::default());
+            }
+            *walked = now;
+        }
+        self.write(move |inboxes, sweeper| inboxes.at(now).sweep(sweeper)).await
     }
 
     async fn stored(&self) -> Result<u64, StoreError> {
-        self.database()?;
-        Ok(self.stored.load(Ordering::Relaxed))
+        inboxes::stored(&self.snapshot()?)
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        self.database()?.begin_read().map_err(unavailable)?;
+        self.snapshot()?;
         self.fault.lock().clone().map_or(Ok(()), Err)
     }
 

@@ -157,8 +157,7 @@ impl GoMessage {
             id: own.unwrap_or_else(|| id_at(sent_at)),
             content: self.content.clone(),
             sent_at,
-            topic: None,
-            expires_at: None,
+            ..Message::new(self.content.clone())
         }
     }
 }

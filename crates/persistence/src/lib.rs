@@ -21,12 +21,12 @@
 //! use std::sync::Arc;
 //!
 //! use msgserver_message::{Content, DeviceId, Message, UserId};
-//! use msgserver_persistence::{MemoryStore, Store};
+//! use msgserver_persistence::{Append, MemoryStore, Store};
 //!
 //! let store = MemoryStore::new();
 //! let ada = UserId::new("ada")?;
 //! let message = Arc::new(Message::new(Content::text("hello")));
-//! store.append(&message, &[ada.clone()], false).await?;
+//! store.keep(Append::new(message.clone(), [ada.clone()])).await?;
 //!
 //! let phone = DeviceId::new("phone")?;
 //! let cursor = store.open(&ada, &phone).await?;
@@ -42,7 +42,6 @@
 //!
 //! [`Seq`]: msgserver_message::Seq
 
-#[cfg(any(feature = "disk", feature = "redis"))]
 mod codec;
 #[cfg(feature = "disk")]
 mod disk;
@@ -52,6 +51,7 @@ mod fingerprint;
 pub mod fuzz;
 #[cfg(feature = "redis")]
 mod go;
+mod inboxes;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
@@ -65,7 +65,7 @@ pub use crate::redis::RedisStore;
 pub use disk::DiskStore;
 pub use error::StoreError;
 pub use memory::MemoryStore;
-pub use store::{Appended, Cursor, Entry, Inbox, Store};
-
-/// How long an id is remembered at least.
-const ID_KEPT_MILLIS: u64 = 24 * 60 * 60 * 1000;
+pub use store::{
+    Append, Appended, Cancelled, Cursor, Device, Due, Entry, IfFull, Inbox, Limits, Recipients, Released,
+    Store, Swept,
+};

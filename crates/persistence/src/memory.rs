@@ -1,54 +1,61 @@
 //! Inboxes that end with the process.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use async_trait::async_trait;
-use msgserver_message::{DeviceId, Message, MessageId, Seq, Timestamp, UserId};
+use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Step, Timestamp, UserId};
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::fingerprint::fingerprint;
-use crate::{Appended, Cursor, Entry, ID_KEPT_MILLIS, Inbox, Store, StoreError};
+use crate::inboxes::{self, Inboxes, Row, Rows, Sweeper, Table, Tables};
+use crate::{
+    Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, Store, StoreError, Swept,
+};
 
 /// Inboxes that end with the process: for tests, and for servers whose messages matter only now.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
+    limits: Limits,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     closed: bool,
-    stored: u64,
-    logs: HashMap<UserId, Log>,
-    ids: HashMap<MessageId, u128>,
-    /// Ids in the order in which they came, with the millisecond.
-    ids_by_age: VecDeque<(u64, MessageId)>,
+    maps: Maps,
+    sweeper: Sweeper,
 }
+
+/// There is one process, and it is always this one.
+const PROCESS: u64 = 1;
 
 #[derive(Debug, Default)]
-struct Log {
-    last: u64,
-    /// The newest messages: the number of the last one is `last`.
-    messages: VecDeque<Arc<Message>>,
-    devices: HashMap<DeviceId, u64>,
-}
+struct Maps([BTreeMap<Vec<u8>, Vec<u8>>; Table::ALL.len()]);
 
-impl Log {
-    /// The number before the oldest message that is kept.
-    fn trimmed(&self) -> u64 {
-        self.last - self.messages.len() as u64
+impl Rows for Maps {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.0[table as usize].get(key).cloned())
+    }
+
+    fn range(&self, table: Table, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, StoreError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let range = (Bound::Included(from), Bound::Excluded(to));
+        let rows = self.0[table as usize].range::<[u8], _>(range).take(limit);
+        Ok(rows.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 }
 
-impl State {
-    fn forget_ids(&mut self, now: u64) {
-        while let Some(&(at, id)) = self.ids_by_age.front()
-            && now.saturating_sub(at) > ID_KEPT_MILLIS
-        {
-            self.ids_by_age.pop_front();
-            self.ids.remove(&id);
-        }
+impl Tables for Maps {
+    fn put(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
+        self.0[table as usize].insert(key, value);
+        Ok(())
+    }
+
+    fn delete(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError> {
+        self.0[table as usize].remove(key);
+        Ok(())
     }
 }
 
@@ -59,9 +66,24 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// No inboxes yet, and other limits for those to come.
+    #[must_use]
+    pub fn with_limits(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     fn state(&self) -> Result<MutexGuard<'_, State>, StoreError> {
         let state = self.state.lock();
         if state.closed { Err(StoreError::Closed { store: "memory" }) } else { Ok(state) }
+    }
+
+    fn change<R>(
+        &self,
+        now: Timestamp,
+        change: impl FnOnce(&mut Inboxes<'_, Maps>, &mut Sweeper) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError> {
+        let state = &mut *self.state()?;
+        change(&mut Inboxes::new(&mut state.maps, &self.limits, PROCESS, now), &mut state.sweeper)
     }
 }
 
@@ -75,81 +97,57 @@ impl Store for MemoryStore {
         false
     }
 
-    async fn append(
-        &self,
-        message: &Arc<Message>,
-        users: &[UserId],
-        check_id: bool,
-    ) -> Result<Appended, StoreError> {
-        let print = check_id.then(|| fingerprint(message, users));
-        let mut state = self.state()?;
-        if let Some(print) = print {
-            let now = Timestamp::now().as_millis();
-            state.forget_ids(now);
-            match state.ids.get(&message.id) {
-                Some(known) if *known == print => return Ok(Appended::Duplicate),
-                Some(_) => return Err(StoreError::Conflict(message.id)),
-                None => {}
-            }
-            state.ids.insert(message.id, print);
-            state.ids_by_age.push_back((now, message.id));
-        }
-        let mut seqs = Vec::with_capacity(users.len());
-        for user in users {
-            let log = state.logs.entry(user.clone()).or_default();
-            log.last += 1;
-            log.messages.push_back(Arc::clone(message));
-            seqs.push(Seq::new(log.last));
-        }
-        state.stored += users.len() as u64;
-        Ok(Appended::New(seqs))
+    async fn append(&self, batch: Vec<Append>) -> Vec<Result<Appended, StoreError>> {
+        let now = Timestamp::now();
+        batch.iter().map(|append| self.change(now, |inboxes, _| inboxes.append(append))).collect()
     }
 
     async fn open(&self, user: &UserId, device: &DeviceId) -> Result<Cursor, StoreError> {
-        let mut state = self.state()?;
-        let log = state.logs.entry(user.clone()).or_default();
-        let start = if log.devices.is_empty() { log.trimmed() } else { log.last };
-        let known = log.devices.contains_key(device);
-        let at = *log.devices.entry(device.clone()).or_insert(start);
-        Ok(Cursor { acknowledged: Seq::new(at), known })
+        self.change(Timestamp::now(), |inboxes, _| inboxes.open(user, device))
+    }
+
+    async fn leave(&self, user: &UserId, device: &DeviceId, sent: Seq) -> Result<(), StoreError> {
+        self.change(Timestamp::now(), |inboxes, _| inboxes.leave(user, device, sent))
     }
 
     async fn read(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        let state = self.state()?;
-        let Some(log) = state.logs.get(user) else { return Ok(Vec::new()) };
-        let trimmed = log.trimmed();
-        let skipped = usize::try_from(after.get().saturating_sub(trimmed)).unwrap_or(usize::MAX);
-        let entries = log.messages.iter().zip(trimmed + 1..).skip(skipped).take(limit);
-        Ok(entries.map(|(message, seq)| Entry { seq: Seq::new(seq), message: Arc::clone(message) }).collect())
+        inboxes::read(&self.state()?.maps, user, after, limit, Timestamp::now())
     }
 
     async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError> {
-        let mut state = self.state()?;
-        let Some(log) = state.logs.get_mut(user) else { return Ok(()) };
-        let last = log.last;
-        let Some(at) = log.devices.get_mut(device) else { return Ok(()) };
-        *at = upto.get().min(last).max(*at);
-        let passed_by_all = log.devices.values().copied().min().unwrap_or(0);
-        let mut gone = 0;
-        while log.trimmed() < passed_by_all {
-            log.messages.pop_front();
-            gone += 1;
-        }
-        state.stored -= gone;
-        Ok(())
+        self.change(Timestamp::now(), |inboxes, _| inboxes.acknowledge(user, device, upto))
+    }
+
+    async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError> {
+        self.change(Timestamp::now(), |inboxes, _| inboxes.cancel(id))
+    }
+
+    async fn release_due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
+        self.change(now, |inboxes, _| inboxes.release_due(limit))
+    }
+
+    async fn record(&self, steps: Vec<(MessageId, Vec<Step>)>) -> Result<(), StoreError> {
+        self.change(Timestamp::now(), |inboxes, _| inboxes.record(&steps))
+    }
+
+    async fn receipt(&self, id: MessageId) -> Result<Option<Receipt>, StoreError> {
+        inboxes::receipt(&self.state()?.maps, id)
     }
 
     async fn inbox(&self, user: &UserId) -> Result<Inbox, StoreError> {
-        let state = self.state()?;
-        let log = state.logs.get(user);
-        Ok(log.map_or_else(Inbox::default, |log| Inbox {
-            waiting: log.messages.len() as u64,
-            last: Seq::new(log.last),
-        }))
+        inboxes::inbox(&self.state()?.maps, user)
+    }
+
+    async fn devices(&self, user: &UserId) -> Result<Vec<Device>, StoreError> {
+        inboxes::devices(&self.state()?.maps, user, PROCESS)
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
+        self.change(now, |inboxes, sweeper| inboxes.sweep(sweeper))
     }
 
     async fn stored(&self) -> Result<u64, StoreError> {
-        Ok(self.state()?.stored)
+        inboxes::stored(&self.state()?.maps)
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

@@ -1,5 +1,6 @@
 //! Inboxes in a Redis server.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,11 +13,14 @@ use ::redis::{
     ScriptInvocation,
 };
 use async_trait::async_trait;
-use msgserver_message::{DeviceId, Message, Seq, UserId};
+use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Step, Timestamp, UserId};
 use parking_lot::Mutex;
 
 use crate::fingerprint::fingerprint;
-use crate::{Appended, Cursor, Entry, Inbox, Store, StoreError, codec};
+use crate::{
+    Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Recipients, Store, StoreError, Swept,
+    codec,
+};
 
 pub(crate) const NAME: &str = "redis";
 
@@ -56,6 +60,7 @@ pub struct RedisStore {
 struct Scripts {
     append: Script,
     open: Script,
+    leave: Script,
     acknowledge: Script,
     inbox: Script,
     stored: Script,
@@ -68,6 +73,7 @@ impl Scripts {
         Self {
             append: script(include_str!("redis/append.lua")),
             open: script(include_str!("redis/open.lua")),
+            leave: script(include_str!("redis/leave.lua")),
             acknowledge: script(include_str!("redis/acknowledge.lua")),
             inbox: script(include_str!("redis/inbox.lua")),
             stored: script(include_str!("redis/stored.lua")),
@@ -105,6 +111,19 @@ impl Ask<'_> {
 
 pub(crate) fn unavailable(detail: impl fmt::Display) -> StoreError {
     StoreError::Unavailable { store: NAME, detail: detail.to_string() }
+}
+
+fn unsupported(what: &'static str) -> StoreError {
+    StoreError::Unsupported { store: NAME, what }
+}
+
+fn corrupt(user: &UserId, detail: impl fmt::Display) -> StoreError {
+    StoreError::Corrupt { store: NAME, detail: format!("of user {user}: {detail}") }
+}
+
+/// Where it stands what each device of a user was sent when it left.
+fn sent_key(user: &UserId) -> String {
+    format!("msgserver:{{{user}}}:sent")
 }
 
 fn lazy(client: &Client) -> RedisResult<ConnectionManager> {
@@ -183,6 +202,41 @@ impl RedisStore {
         }
     }
 
+    async fn append_one(&self, append: &Append) -> Result<Appended, StoreError> {
+        let message = &append.message;
+        if append.deliver_at.is_some_and(|at| at > Timestamp::now()) {
+            return Err(unsupported("delivering at a given time"));
+        }
+        if message.collapse_key.is_some() {
+            return Err(unsupported("a collapse key"));
+        }
+        let users: &[UserId] = match &append.recipients {
+            Recipients::Users(users) => users,
+            Recipients::Nobody => &[],
+            Recipients::Known => return Err(unsupported("a notice that is kept")),
+        };
+        let print = match append.check_id {
+            true => format!("{:032x}", fingerprint(message, &append.recipients)),
+            false => String::new(),
+        };
+        let mut script = Self::script(&self.scripts.append, &[]);
+        script.key(format!("msgserver:id:{}", message.id));
+        script.arg(print).arg(codec::encode(message).map_err(unavailable)?);
+        for user in users {
+            Self::user_keys(&mut script, user);
+            script.arg(user.as_str());
+        }
+        let seqs: Vec<i64> = self.ask(Ask::Once(&script)).await?;
+        match seqs[..] {
+            [-1] => Ok(Appended::Duplicate),
+            [-2] => Err(StoreError::Conflict(message.id)),
+            _ => {
+                let seqs = seqs.into_iter().map(|seq| Seq::new(seq.unsigned_abs()));
+                Ok(Appended::New(users.iter().cloned().zip(seqs).collect()))
+            }
+        }
+    }
+
     /// Moves messages from an old set to a user's inbox; how many were still there.
     pub(crate) async fn take<'a>(
         &self,
@@ -216,33 +270,31 @@ impl Store for RedisStore {
         true
     }
 
-    async fn append(
-        &self,
-        message: &Arc<Message>,
-        users: &[UserId],
-        check_id: bool,
-    ) -> Result<Appended, StoreError> {
-        let print = if check_id { format!("{:032x}", fingerprint(message, users)) } else { String::new() };
-        let mut script = Self::script(&self.scripts.append, &[]);
-        script.key(format!("msgserver:id:{}", message.id));
-        script.arg(print).arg(codec::encode(message).map_err(unavailable)?);
-        for user in users {
-            Self::user_keys(&mut script, user);
-            script.arg(user.as_str());
+    async fn append(&self, batch: Vec<Append>) -> Vec<Result<Appended, StoreError>> {
+        let mut outcomes = Vec::with_capacity(batch.len());
+        // One after the other: what is for one user has to keep its order.
+        for append in &batch {
+            outcomes.push(self.append_one(append).await);
         }
-        let seqs: Vec<i64> = self.ask(Ask::Once(&script)).await?;
-        match seqs[..] {
-            [-1] => Ok(Appended::Duplicate),
-            [-2] => Err(StoreError::Conflict(message.id)),
-            _ => Ok(Appended::New(seqs.into_iter().map(|seq| Seq::new(seq.unsigned_abs())).collect())),
-        }
+        outcomes
     }
 
     async fn open(&self, user: &UserId, device: &DeviceId) -> Result<Cursor, StoreError> {
         let mut script = Self::script(&self.scripts.open, &[user]);
-        script.arg(user.as_str()).arg(device.as_str());
-        let (acknowledged, known) = self.ask(Ask::Once(&script)).await?;
-        Ok(Cursor { acknowledged: Seq::new(acknowledged), known })
+        script.key(sent_key(user)).arg(user.as_str()).arg(device.as_str());
+        let (acknowledged, sent, last, known): (u64, u64, u64, bool) = self.ask(Ask::Once(&script)).await?;
+        Ok(Cursor {
+            acknowledged: Seq::new(acknowledged),
+            sent: Seq::new(sent.max(acknowledged)),
+            last: Seq::new(last),
+            known,
+        })
+    }
+
+    async fn leave(&self, user: &UserId, device: &DeviceId, sent: Seq) -> Result<(), StoreError> {
+        let mut script = Self::script(&self.scripts.leave, &[user]);
+        script.key(sent_key(user)).arg(user.as_str()).arg(device.as_str()).arg(sent.get());
+        self.ask::<u64>(Ask::Again(&script)).await.map(drop)
     }
 
     async fn read(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
@@ -272,10 +324,48 @@ impl Store for RedisStore {
         self.ask::<u64>(Ask::Again(&script)).await.map(drop)
     }
 
+    async fn cancel(&self, _: MessageId) -> Result<Cancelled, StoreError> {
+        Err(unsupported("taking messages back"))
+    }
+
+    async fn release_due(&self, _: Timestamp, _: usize) -> Result<Due, StoreError> {
+        Ok(Due::default())
+    }
+
+    async fn record(&self, _: Vec<(MessageId, Vec<Step>)>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn receipt(&self, _: MessageId) -> Result<Option<Receipt>, StoreError> {
+        Err(unsupported("telling what became of a message"))
+    }
+
     async fn inbox(&self, user: &UserId) -> Result<Inbox, StoreError> {
         let script = Self::script(&self.scripts.inbox, &[user]);
         let (waiting, last) = self.ask(Ask::Again(&script)).await?;
-        Ok(Inbox { waiting, last: Seq::new(last) })
+        Ok(Inbox { waiting, bytes: None, last: Seq::new(last) })
+    }
+
+    async fn devices(&self, user: &UserId) -> Result<Vec<Device>, StoreError> {
+        let hash = |key: String| {
+            let mut command = ::redis::cmd("HGETALL");
+            command.arg(key);
+            command
+        };
+        let devices: BTreeMap<String, u64> =
+            self.ask(Ask::Command(&hash(format!("msgserver:{{{user}}}:devices")))).await?;
+        let sent: BTreeMap<String, String> = self.ask(Ask::Command(&hash(sent_key(user)))).await?;
+        let device = |(name, acknowledged): (String, u64)| {
+            let connected = sent.get(&name).is_some_and(|sent| sent == "connected");
+            let device = DeviceId::new(name).map_err(|e| corrupt(user, e))?;
+            Ok(Device { device, acknowledged: Seq::new(acknowledged), last_seen: None, connected })
+        };
+        devices.into_iter().map(device).collect()
+    }
+
+    async fn sweep(&self, _: Timestamp) -> Result<Swept, StoreError> {
+        // Redis forgets what is old by itself.
+        Ok(Swept::default())
     }
 
     async fn stored(&self) -> Result<u64, StoreError> {

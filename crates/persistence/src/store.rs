@@ -2,18 +2,72 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use msgserver_message::{DeviceId, Message, Seq, UserId};
+use msgserver_message::{DeviceId, Message, MessageId, Receipt, Seq, Step, Timestamp, UserId};
 
 use crate::StoreError;
+
+/// Whose inboxes a message goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recipients {
+    /// These users', each named once.
+    Users(Arc<[UserId]>),
+    /// Those of every user who has a device.
+    Known,
+    /// Nobody's: only the id is taken. For notices, which are for who is connected.
+    Nobody,
+}
+
+/// What happens when an inbox is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IfFull {
+    /// The oldest messages go.
+    #[default]
+    DropOldest,
+    /// The new one is refused, for all its users.
+    Refuse,
+}
+
+/// A message to keep.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// The message.
+    pub message: Arc<Message>,
+    /// Whose inboxes it goes to.
+    pub recipients: Recipients,
+    /// Whether the publisher chose the id: then the same again is a duplicate, and another message under it a
+    /// conflict.
+    pub check_id: bool,
+    /// When it goes into the inboxes, if not now.
+    pub deliver_at: Option<Timestamp>,
+    /// What happens when an inbox is full.
+    pub if_full: IfFull,
+}
+
+impl Append {
+    /// A message for these users, now, under an id of the server's; see [`Append::check_id`].
+    #[must_use]
+    pub fn new(message: Arc<Message>, users: impl Into<Arc<[UserId]>>) -> Self {
+        Self {
+            message,
+            recipients: Recipients::Users(users.into()),
+            check_id: false,
+            deliver_at: None,
+            if_full: IfFull::default(),
+        }
+    }
+}
 
 /// What became of an append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Appended {
-    /// It is kept, under one number a user, in the order in which the users were given.
-    New(Vec<Seq>),
-    /// It was kept before.
+    /// It is kept, under one number a user. The users are in the order in which they were given.
+    New(Vec<(UserId, Seq)>),
+    /// It waits for its time.
+    Scheduled,
+    /// It was taken before.
     Duplicate,
 }
 
@@ -31,23 +85,111 @@ pub struct Entry {
 pub struct Cursor {
     /// The last number that is safe with the device.
     pub acknowledged: Seq,
+    /// The last number that may have been sent to it before.
+    pub sent: Seq,
+    /// The newest number in the inbox. What is kept up to here may still be renumbered by who opens the inbox
+    /// later, but not while this device is connected.
+    pub last: Seq,
     /// Whether the device was known before.
     pub known: bool,
+}
+
+/// A device that has a cursor in an inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its name.
+    pub device: DeviceId,
+    /// The last number that is safe with it.
+    pub acknowledged: Seq,
+    /// When it was last seen, where the store knows.
+    pub last_seen: Option<Timestamp>,
+    /// Whether it is connected.
+    pub connected: bool,
 }
 
 /// What an inbox holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Inbox {
-    /// How many messages are kept. They are the newest ones: their numbers end with `last`.
+    /// How many messages are kept.
     pub waiting: u64,
+    /// How many bytes they take, where the store knows.
+    pub bytes: Option<u64>,
     /// The last number given, [`Seq::ZERO`] if there never was a message.
     pub last: Seq,
 }
 
+/// What became of a cancellation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It was taken out of so many inboxes, or out of the schedule.
+    TakenBack(u64),
+    /// It had gone to everybody already.
+    TooLate,
+    /// No message of that id is known.
+    Unknown,
+}
+
+/// A scheduled message whose time has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Released {
+    /// The message.
+    pub message: Arc<Message>,
+    /// Whose inboxes it was meant for.
+    pub recipients: Recipients,
+    /// Its number in each inbox that it is in now.
+    pub seqs: Vec<(UserId, Seq)>,
+}
+
+/// What was due.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Due {
+    /// What was released now.
+    pub released: Vec<Released>,
+    /// When the next one is due, if there is one.
+    pub next: Option<Timestamp>,
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Messages whose time was over.
+    pub expired: u64,
+    /// Devices that were not seen for too long.
+    pub devices: u64,
+    /// Receipts that were old.
+    pub receipts: u64,
+    /// Whether there may be more to do now.
+    pub more: bool,
+}
+
+/// What a store keeps, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Messages in one user's inbox.
+    pub messages: u64,
+    /// Bytes in one user's inbox.
+    pub bytes: usize,
+    /// How long a message is kept, its own time apart.
+    pub age: Duration,
+    /// How long a device is known after it was last seen.
+    pub device_ttl: Duration,
+    /// How long it is known what became of a message. An id that a publisher chose is known as long, but
+    /// for a day at least.
+    pub receipts: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self { messages: 10_000, bytes: 64 * 1024 * 1024, age: 30 * DAY, device_ttl: 30 * DAY, receipts: DAY }
+    }
+}
+
 /// Where undelivered messages live.
 ///
-/// A user's numbers begin at 1, have no gaps, and are never given twice, not even when nothing is kept any
-/// more. After [`Store::close`] everything else is [`StoreError::Closed`].
+/// A user's numbers begin at 1, rise by one with each message and are never given twice, not even when nothing
+/// is kept any more; what is taken out leaves a gap. After [`Store::close`] everything else is
+/// [`StoreError::Closed`]. What a store does not do is [`StoreError::Unsupported`].
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// The name that configurations use: `memory`, `disk` or `redis`.
@@ -56,28 +198,36 @@ pub trait Store: Send + Sync + 'static {
     /// Whether messages survive the end of this process.
     fn is_durable(&self) -> bool;
 
-    /// Puts a message into the inboxes of all `users` or of none; done once it is as safe as the store
-    /// promises.
+    /// Keeps messages, each in all of its inboxes or in none; done once they are as safe as the store
+    /// promises. The answers are in the order of the messages, and one may fail where others do not.
     ///
-    /// With `check_id` the id is remembered for at least a day: the same content for the same users again
-    /// is [`Appended::Duplicate`]. Without it the id is not looked at, which is for ids that the server
-    /// made itself.
+    /// A message that is more urgent than others that have not been sent to any device goes before them,
+    /// while no device of its user is connected. One with a collapse key takes the place of one with the same
+    /// key that has not been sent yet.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] if the id was used for something else. After [`StoreError::Unavailable`]
-    /// the message may be kept nevertheless, if the answer was lost on its way.
-    async fn append(
-        &self,
-        message: &Arc<Message>,
-        users: &[UserId],
-        check_id: bool,
-    ) -> Result<Appended, StoreError>;
+    /// [`StoreError::Conflict`] if the id was used for something else, [`StoreError::Full`] if that was asked
+    /// for. After [`StoreError::Unavailable`] the message may be kept nevertheless, if the answer was lost on
+    /// its way.
+    async fn append(&self, batch: Vec<Append>) -> Vec<Result<Appended, StoreError>>;
 
-    /// Makes a device known, and says where it stands. The first device ever known of a user starts before
-    /// the oldest message that is kept, a later one after the newest.
+    /// Keeps one message, as [`Store::append`] does.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    async fn keep(&self, append: Append) -> Result<Appended, StoreError> {
+        self.append(vec![append]).await.pop().expect("an answer for each message")
+    }
+
+    /// Makes a device known and connected, and says where it stands. The first device ever known of a user
+    /// starts before the oldest message that is kept, a later one after the newest.
     async fn open(&self, user: &UserId, device: &DeviceId) -> Result<Cursor, StoreError>;
 
-    /// The first `limit` messages after a number, in order.
+    /// Notes that a session of a device has ended, and up to which number messages were sent to it.
+    async fn leave(&self, user: &UserId, device: &DeviceId, sent: Seq) -> Result<(), StoreError>;
+
+    /// The first messages after a number, in order: at most `limit`, and fewer if they are large. What has
+    /// expired is passed over.
     async fn read(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError>;
 
     /// Notes that everything up to and including `upto` is safe with a device, and deletes what every
@@ -85,8 +235,28 @@ pub trait Store: Send + Sync + 'static {
     /// not known has nothing to acknowledge; that changes nothing.
     async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError>;
 
+    /// Takes a message out of the schedule, or out of each inbox where there is a device that it has not
+    /// been sent to.
+    async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError>;
+
+    /// Puts at most `limit` scheduled messages whose time has come into their inboxes, each once.
+    async fn release_due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError>;
+
+    /// Notes steps of messages, for their receipts. Steps of a message that is not known are dropped. A crash
+    /// may lose the last ones.
+    async fn record(&self, steps: Vec<(MessageId, Vec<Step>)>) -> Result<(), StoreError>;
+
+    /// What became of a message; nothing if it is not known, or not any more.
+    async fn receipt(&self, id: MessageId) -> Result<Option<Receipt>, StoreError>;
+
     /// What waits for a user.
     async fn inbox(&self, user: &UserId) -> Result<Inbox, StoreError>;
+
+    /// The devices of a user, in the order of their names.
+    async fn devices(&self, user: &UserId) -> Result<Vec<Device>, StoreError>;
+
+    /// Forgets what is old: messages, devices, receipts, ids. A bounded amount of work a call.
+    async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError>;
 
     /// How many messages are kept, in all inboxes together.
     async fn stored(&self) -> Result<u64, StoreError>;

@@ -42,6 +42,8 @@ pub enum CloseReason {
     HeartbeatMissed,
     /// The same device has connected again.
     Replaced,
+    /// Somebody who runs the server has closed it.
+    Dismissed,
     /// The server closes it.
     ShuttingDown,
 }
@@ -55,6 +57,7 @@ impl fmt::Display for CloseReason {
             Self::BadFrame(detail) => f.write_str(detail),
             Self::HeartbeatMissed => f.write_str("nothing was heard for two heartbeats"),
             Self::Replaced => f.write_str("the same device has connected again"),
+            Self::Dismissed => f.write_str("closed by an operator"),
             Self::ShuttingDown => f.write_str("the server stops"),
         }
     }

@@ -56,6 +56,9 @@
 //!         encoding: 0,
 //!         cipher: None,
 //!         outbox_limit: 1024 * 1024,
+//!         window: 1000,
+//!         standing: None,
+//!         may_publish: false,
 //!         read_ahead: Vec::new(),
 //!     },
 //! )?;
@@ -83,6 +86,7 @@ mod pool;
 mod reactor;
 mod session;
 mod shard;
+mod standing;
 mod unacknowledged;
 
 pub use events::{CloseReason, Events};
@@ -90,3 +94,4 @@ pub use notice::Notice;
 pub use pool::{Pool, Replacement, Sessions, ShardedPool};
 pub use reactor::{Reactor, ReactorOptions};
 pub use session::{Sent, Session, SessionSetup};
+pub use standing::{InFlight, Standing};

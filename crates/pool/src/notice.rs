@@ -10,6 +10,8 @@ use msgserver_protocol::{Delivery, EncodeError, Encoder};
 #[derive(Debug)]
 pub struct Notice {
     message: Message,
+    /// Whether it is only for sessions for which nothing is kept.
+    without_inbox: bool,
     encoders: Arc<[Encoder]>,
     framed: Box<[Bytes]>,
     /// What encrypted sessions seal, each under its own key; made when the first of them needs it.
@@ -26,7 +28,18 @@ impl Notice {
         let framed = encoders.iter().map(|encoder| encoder.encode(&Delivery::notice(&message)));
         let framed = framed.collect::<Result<_, _>>()?;
         let payloads = encoders.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { message, encoders, framed, payloads })
+        Ok(Self { message, without_inbox: false, encoders, framed, payloads })
+    }
+
+    /// Only for sessions for which nothing is kept: the others find it in their inboxes.
+    #[must_use]
+    pub fn without_inbox(mut self) -> Self {
+        self.without_inbox = true;
+        self
+    }
+
+    pub(crate) const fn is_without_inbox(&self) -> bool {
+        self.without_inbox
     }
 
     /// The framed bytes for sessions in the clear.

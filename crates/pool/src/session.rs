@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use mio::net::TcpStream;
-use msgserver_message::{DeviceId, Seq, SessionId, UserId};
+use msgserver_message::{DeviceId, MessageId, Seq, SessionId, Timestamp, UserId};
 use msgserver_protocol::{Cipher, Delivery, Encoder, FrameFormat};
 use parking_lot::Mutex;
 
 use crate::outbox::Outbox;
 use crate::unacknowledged::unacknowledged;
-use crate::{CloseReason, Notice};
+use crate::{CloseReason, InFlight, Notice, Standing};
 
 /// What a session is made of.
 pub struct SessionSetup {
@@ -31,6 +31,12 @@ pub struct SessionSetup {
     pub cipher: Option<Box<dyn Cipher>>,
     /// What a client may leave unread, in bytes, before it counts as a slow consumer.
     pub outbox_limit: usize,
+    /// How many kept messages may be sent and not acknowledged.
+    pub window: usize,
+    /// Where it stands in its user's inbox, if it has one.
+    pub standing: Option<Standing>,
+    /// Whether it may publish.
+    pub may_publish: bool,
     /// Bytes that the client had sent ahead while it was coming online.
     pub read_ahead: Vec<u8>,
 }
@@ -53,7 +59,10 @@ pub struct Session {
     device: DeviceId,
     encoders: Arc<[Encoder]>,
     encoding: u16,
+    has_inbox: bool,
+    may_publish: bool,
     outbox_limit: u32,
+    window: u32,
     /// Second, of the reactor's clock, in which something was last read.
     pub(crate) heard: AtomicU32,
     cipher: Option<Box<dyn Cipher>>,
@@ -65,14 +74,17 @@ pub struct Session {
 #[derive(Default)]
 struct State {
     outbox: Outbox,
-    /// The last kept message that was offered and taken.
-    tail: Seq,
-    /// The last kept message that is safe with the client.
-    acknowledged: Seq,
-    /// Whether somebody is writing that down.
-    noting: bool,
+    /// Where it stands in its user's inbox. Most sessions of a large server may have none: they pay 8 bytes.
+    standing: Option<Box<Standing>>,
     wants_room: bool,
     end: Option<CloseReason>,
+}
+
+impl State {
+    /// Whether a kept message is safe with the client already: it may have said so while it was being sent again.
+    fn has_acknowledged(&self, seq: Seq) -> bool {
+        self.standing.as_ref().is_some_and(|standing| seq <= standing.acknowledged())
+    }
 }
 
 impl Session {
@@ -83,11 +95,14 @@ impl Session {
             device: setup.device,
             encoders: setup.encoders,
             encoding: u16::try_from(setup.encoding).expect("there are few encodings"),
+            has_inbox: setup.standing.is_some(),
+            may_publish: setup.may_publish,
             outbox_limit: u32::try_from(setup.outbox_limit).unwrap_or(u32::MAX),
+            window: u32::try_from(setup.window).unwrap_or(u32::MAX).max(1),
             heard: AtomicU32::new(0),
             cipher: setup.cipher,
             socket,
-            state: Mutex::default(),
+            state: Mutex::new(State { standing: setup.standing.map(Box::new), ..State::default() }),
             inbound: Mutex::new(BytesMut::from(&setup.read_ahead[..])),
         }
     }
@@ -115,6 +130,24 @@ impl Session {
     #[must_use]
     pub fn acknowledges(&self) -> bool {
         self.frame_format().is_some()
+    }
+
+    /// The name of what it speaks: its door's protocol.
+    #[must_use]
+    pub fn door(&self) -> &str {
+        self.encoder().protocol().name()
+    }
+
+    /// Whether something is kept for it while it is away.
+    #[must_use]
+    pub fn has_inbox(&self) -> bool {
+        self.has_inbox
+    }
+
+    /// Whether it may publish.
+    #[must_use]
+    pub const fn may_publish(&self) -> bool {
+        self.may_publish
     }
 
     /// Which of the encodings it speaks.
@@ -161,6 +194,13 @@ impl Session {
         if state.end.is_some() {
             return Sent::Closed;
         }
+        if delivery.seq.is_some_and(|seq| state.has_acknowledged(seq)) {
+            return Sent::Taken;
+        }
+        if delivery.seq.is_some() && self.window_is_full(&state) {
+            state.wants_room = true;
+            return Sent::Full;
+        }
         if let Some(bytes) = bytes {
             if !self.has_room(&state, &bytes) {
                 state.wants_room = true;
@@ -171,12 +211,18 @@ impl Session {
             }
         }
         if let Some(seq) = delivery.seq {
-            state.tail = seq;
+            if let Some(standing) = &mut state.standing {
+                standing.sent(seq, delivery.message.id, Timestamp::now());
+            }
             if !self.acknowledges() {
                 state.outbox.expect_confirmation(seq);
             }
         }
         Sent::Taken
+    }
+
+    fn window_is_full(&self, state: &State) -> bool {
+        state.standing.as_ref().is_some_and(|standing| standing.in_flight() >= self.window as usize)
     }
 
     /// Sends bytes that are no message: a frame of the session's own conversation.
@@ -219,35 +265,91 @@ impl Session {
         }
     }
 
-    /// The last kept message that was taken.
+    /// The last kept message that was taken, [`Seq::ZERO`] of a session without an inbox.
     #[must_use]
     pub fn tail(&self) -> Seq {
-        self.state.lock().tail
+        self.state.lock().standing.as_ref().map_or(Seq::ZERO, |standing| standing.tail())
     }
 
-    /// Sets where the session stands in its inbox: at its start, or past what is not to be sent.
-    pub fn start_at(&self, seq: Seq) {
-        self.state.lock().tail = seq;
+    /// The last kept message that the device may have: this session has sent it, or an earlier one has.
+    #[must_use]
+    pub fn last_sent(&self) -> Seq {
+        self.state.lock().standing.as_ref().map_or(Seq::ZERO, |standing| standing.last_sent())
     }
 
-    /// Notes that everything up to `seq` is safe with the client. Whoever gets `true` has to write it down,
-    /// and to go on until [`Session::to_note`] has nothing more: acknowledgements that come meanwhile, however
-    /// many, are one.
-    pub fn acknowledge(&self, seq: Seq) -> bool {
-        let mut state = self.state.lock();
-        if seq <= state.acknowledged {
-            return false;
+    /// When a message that is in flight was sent; nothing if it is not.
+    #[must_use]
+    pub fn in_flight_since(&self, id: MessageId) -> Option<Timestamp> {
+        self.state.lock().standing.as_ref().and_then(|standing| standing.in_flight_since(id))
+    }
+
+    /// Up to which number the store alone says which message has it: messages that came before the session did
+    /// may have been renumbered.
+    #[must_use]
+    pub fn settled(&self) -> Seq {
+        self.state.lock().standing.as_ref().map_or(Seq::ZERO, |standing| standing.settled())
+    }
+
+    /// Whether the device may have seen a kept message before.
+    #[must_use]
+    pub fn may_have_seen(&self, seq: Seq) -> bool {
+        self.state.lock().standing.as_ref().is_some_and(|standing| standing.may_have_seen(seq))
+    }
+
+    /// Counts a kept message that is not to be sent as sent.
+    pub fn pass_over(&self, seq: Seq) {
+        if let Some(standing) = &mut self.state.lock().standing {
+            standing.pass_over(seq);
         }
-        state.acknowledged = seq;
-        !std::mem::replace(&mut state.noting, true)
+    }
+
+    /// Notes that everything up to `seq` is safe with the client: gives what was in flight of it, and whether
+    /// the caller has to write it down. Whoever has to goes on until [`Session::next_note`] has nothing more:
+    /// acknowledgements that come meanwhile, however many, are one.
+    pub fn acknowledge(&self, seq: Seq) -> (Vec<InFlight>, bool) {
+        let mut state = self.state.lock();
+        state.standing.as_mut().map_or_else(Default::default, |standing| standing.acknowledge(seq))
     }
 
     /// What is to be written down next when everything up to `noted` has been.
     #[must_use]
-    pub fn to_note(&self, noted: Seq) -> Option<Seq> {
+    pub fn next_note(&self, noted: Seq) -> Option<Seq> {
+        self.state.lock().standing.as_mut().and_then(|standing| standing.next_note(noted))
+    }
+
+    /// Whether the caller has to look after what is in flight from now on.
+    #[must_use]
+    pub fn watch_in_flight(&self) -> bool {
+        self.state.lock().standing.as_mut().is_some_and(|standing| standing.watch())
+    }
+
+    /// Since when the oldest message in flight has waited; nothing ends the caller's looking after it.
+    #[must_use]
+    pub fn waits_since(&self) -> Option<Timestamp> {
         let mut state = self.state.lock();
-        state.noting = state.acknowledged > noted;
-        state.noting.then_some(state.acknowledged)
+        if state.end.is_some() { None } else { state.standing.as_mut().and_then(|s| s.waits_since()) }
+    }
+
+    /// Has what is in flight sent again, by whoever keeps the order and calls [`Session::rewind`].
+    pub fn ask_again(&self) {
+        if let Some(standing) = &mut self.state.lock().standing {
+            standing.ask_again();
+        }
+    }
+
+    /// Begins anew behind the last acknowledgement, if that was asked for.
+    pub fn rewind(&self) {
+        let state = &mut *self.state.lock();
+        if state.standing.as_mut().is_some_and(|standing| standing.rewind()) {
+            // The window is empty. If the outbox is full, the next offer finds out.
+            state.wants_room = false;
+        }
+    }
+
+    /// The end of a session that has an inbox: the last number sent, and what is in flight.
+    #[must_use]
+    pub fn leave(&self) -> Option<(Seq, Vec<InFlight>)> {
+        self.state.lock().standing.as_mut().map(|standing| standing.end())
     }
 
     /// Whether it is over.
@@ -263,9 +365,11 @@ impl Session {
     }
 
     /// Whether something was refused for want of room, and the room is there now.
-    pub(crate) fn has_room_again(&self) -> bool {
+    #[must_use]
+    pub fn has_room_again(&self) -> bool {
         let mut state = self.state.lock();
         state.wants_room
+            && !self.window_is_full(&state)
             && state.outbox.bytes() <= self.outbox_limit as usize / 2
             && std::mem::take(&mut state.wants_room)
     }

@@ -126,8 +126,9 @@ impl Shard {
             for session in arrivals {
                 self.arrive(session);
             }
-            if !notices.is_empty() {
-                self.fan_out(&notices);
+            // In runs that go to the same sessions, which keeps their order.
+            for notices in notices.chunk_by(|a, b| a.is_without_inbox() == b.is_without_inbox()) {
+                self.fan_out(notices);
             }
             if !confirming.is_empty() {
                 self.confirming.extend(confirming);
@@ -227,9 +228,13 @@ impl Shard {
 
     /// One write a socket, however many notices wait.
     fn fan_out(&mut self, notices: &[Arc<Notice>]) {
+        let without_inbox = notices.iter().all(|notice| notice.is_without_inbox());
         let mut bursts: Vec<Option<Bytes>> = Vec::new();
         for index in 0..self.sessions.len() {
             let Some(session) = &self.sessions[index] else { continue };
+            if without_inbox && session.has_inbox() {
+                continue;
+            }
             if session.is_encrypted() {
                 session.seal_burst(notices);
                 continue;

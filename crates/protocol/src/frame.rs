@@ -67,6 +67,14 @@ pub enum ErrorCode {
     NotSupported,
     /// The store could not do it now; try again.
     Unavailable,
+    /// This client may not do that.
+    Forbidden,
+    /// What is to be published is not right.
+    Invalid,
+    /// The id was used for something else.
+    Conflict,
+    /// Too much waits already; try again later.
+    Overloaded,
 }
 
 /// Why the server closes a connection.
@@ -86,6 +94,8 @@ pub enum ByeCode {
     SlowConsumer,
     /// Nothing was heard for two heartbeats.
     HeartbeatMissed,
+    /// Somebody who runs the server has closed it.
+    Dismissed,
     /// The server stops.
     ShuttingDown,
     /// The store could not be asked, or the door is full; come back later.

@@ -1,103 +1,34 @@
 //! What everything meets in.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use msgserver_message::{
-    Content, MAX_CONTENT_BYTES, Message, MessageId, Seq, SessionId, Target, Timestamp, UserId,
-};
-use msgserver_persistence::{Appended, Store, StoreError};
-use msgserver_pool::{CloseReason, Events, Notice, Reactor, Sent, Session};
-use msgserver_protocol::{ByeCode, ClientFrame, Delivery, Encoder, ErrorCode, ServerFrame};
-use msgserver_queue::Lane;
+use msgserver_message::{Seq, SessionId, UserId};
+use msgserver_persistence::{Device, Entry, Inbox, Store, StoreError};
+use msgserver_pool::{CloseReason, Events, Reactor, Session};
+use msgserver_protocol::{ByeCode, Encoder, ServerFrame};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
+use tokio_util::task::TaskTracker;
 
+use crate::listening::FromReactor;
 use crate::occupancy::Occupancy;
-use crate::{Door, FailedDelivery, FailureReason, Figures, Parts, PublishError, Settings};
-
-/// How many messages are read from an inbox at a time.
-const PAGE: usize = 256;
+use crate::publisher::Publisher;
+use crate::receipts::Receipts;
+use crate::redelivery::Redelivery;
+use crate::{Door, Figures, Parts, PublishError, Settings};
 
 /// How long the store may take to say how it is.
 const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long a store that failed is left alone before it is asked the same again.
-const STORE_RETRY: Duration = Duration::from_secs(1);
-
-/// How often an acknowledgement is offered to a store that fails, once its session is over: without it the device
-/// is sent the message again, and an old client cannot tell. Not for ever, since nobody counts such sessions.
-const TRIES_FOR_WHO_LEFT: u32 = 30;
-
-/// A message that waits in a user's lane.
-#[derive(Debug, Clone)]
-pub struct Job {
-    message: Arc<Message>,
-    seq: Option<Seq>,
-    attempts: u32,
-}
-
-/// What a publisher hands over.
-#[derive(Debug, Clone)]
-pub struct Publication {
-    /// Who it is for.
-    pub target: Target,
-    /// What it says.
-    pub content: Content,
-    /// Its id, if the publisher chose one: the same again is accepted once.
-    pub id: Option<MessageId>,
-    /// How long it is worth delivering.
-    pub ttl: Option<Duration>,
-    /// Whether it is to be kept for who is not connected; messages are and notices are not unless said.
-    pub store: Option<bool>,
-}
-
-impl Publication {
-    /// A publication with nothing unusual.
-    #[must_use]
-    pub fn new(target: impl Into<Target>, content: Content) -> Self {
-        Self { target: target.into(), content, id: None, ttl: None, store: None }
-    }
-}
-
-/// What a publisher is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Published {
-    /// The message's id.
-    pub id: MessageId,
-    /// What has become of it.
-    pub state: State,
-}
-
-/// What has become of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum State {
-    /// It is as safe as the store promises.
-    Accepted,
-    /// It is on its way, and in no store.
-    Queued,
-}
-
-impl State {
-    /// Its name for publishers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Queued => "queued",
-        }
-    }
-}
-
 #[derive(Default)]
 pub(crate) struct Counters {
-    accepted: AtomicU64,
-    refused: AtomicU64,
-    given_up: AtomicU64,
+    pub(crate) accepted: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) given_up: AtomicU64,
+    pub(crate) expired: AtomicU64,
     pub(crate) connections_refused: AtomicU64,
 }
 
@@ -109,13 +40,31 @@ pub(crate) struct Core {
     pub(crate) occupancies: Box<[Arc<Occupancy>]>,
     pub(crate) counters: Counters,
     pub(crate) stopping: watch::Sender<bool>,
+    pub(crate) runtime: Handle,
+    pub(crate) parked: Notify,
+    /// Told when something is scheduled.
+    pub(crate) schedule: Notify,
+    pub(crate) redelivery: Redelivery,
+    pub(crate) receipts: Receipts,
+    pub(crate) publisher: Publisher,
+    /// What is on its way into the store and nobody waits for.
+    pub(crate) notes: TaskTracker,
+    pub(crate) closed: AtomicBool,
     reactor: OnceLock<Reactor>,
-    runtime: Handle,
     work: Notify,
-    parked: Notify,
     workers: AtomicUsize,
     next_session: AtomicU64,
-    closed: AtomicBool,
+}
+
+/// A user's sessions, devices and what waits.
+#[derive(Debug, Clone, Default)]
+pub struct Presence {
+    /// The sessions.
+    pub sessions: Vec<Arc<Session>>,
+    /// The devices that have a cursor.
+    pub devices: Vec<Device>,
+    /// What waits.
+    pub inbox: Inbox,
 }
 
 /// Takes publications and brings them to sessions. Cheap to clone.
@@ -134,6 +83,7 @@ impl Scheduler {
         let whole = Arc::new(Occupancy::of_server(settings.max_connections));
         let of_door = |door: &Door| Arc::new(Occupancy::of_door(door.max_connections, &whole));
         let occupancies = parts.doors.iter().map(of_door).collect();
+        let (publisher, orders) = Publisher::new();
         let core = Arc::new(Core {
             parts,
             encoders,
@@ -144,6 +94,11 @@ impl Scheduler {
             runtime: Handle::current(),
             work: Notify::new(),
             parked: Notify::new(),
+            schedule: Notify::new(),
+            redelivery: Redelivery::default(),
+            receipts: Receipts::default(),
+            publisher,
+            notes: TaskTracker::new(),
             workers: AtomicUsize::new(0),
             next_session: AtomicU64::new(1),
             closed: AtomicBool::new(false),
@@ -155,39 +110,12 @@ impl Scheduler {
             core.add_worker(false);
         }
         tokio::spawn(Arc::clone(&core).keep_time());
+        tokio::spawn(Arc::clone(&core).keep_schedule());
+        tokio::spawn(Arc::clone(&core).keep_tidy());
+        tokio::spawn(Arc::clone(&core).keep_receipts());
+        tokio::spawn(Arc::clone(&core).keep_redelivering());
+        tokio::spawn(Arc::clone(&core).keep_publishing(orders));
         Ok(Self { core })
-    }
-
-    /// Takes a message; done once it is as safe as the store promises.
-    ///
-    /// # Errors
-    /// [`PublishError`] says why it was refused.
-    pub async fn publish(&self, publication: Publication) -> Result<Published, PublishError> {
-        let outcome = self.core.publish(publication).await;
-        let counters = &self.core.counters;
-        let counter = if outcome.is_ok() { &counters.accepted } else { &counters.refused };
-        counter.fetch_add(1, Ordering::Relaxed);
-        outcome
-    }
-
-    /// Sends to everybody who is connected now.
-    ///
-    /// # Errors
-    /// As [`Scheduler::publish`].
-    pub async fn send_notice(&self, content: Content) -> Result<Published, PublishError> {
-        self.publish(Publication::new(Target::All, content)).await
-    }
-
-    /// Sends to one user, or to several: `user` or a list of users.
-    ///
-    /// # Errors
-    /// As [`Scheduler::publish`].
-    pub async fn send_message(
-        &self,
-        content: Content,
-        to: impl Into<Target>,
-    ) -> Result<Published, PublishError> {
-        self.publish(Publication::new(to, content)).await
     }
 
     /// How many connections are online.
@@ -218,8 +146,40 @@ impl Scheduler {
             accepted: counters.accepted.load(Ordering::Relaxed),
             refused: counters.refused.load(Ordering::Relaxed),
             given_up: counters.given_up.load(Ordering::Relaxed),
+            expired: counters.expired.load(Ordering::Relaxed),
             connections_refused: counters.connections_refused.load(Ordering::Relaxed),
         }
+    }
+
+    /// A user's sessions, devices and what waits.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be asked.
+    pub async fn presence(&self, user: &UserId) -> Result<Presence, StoreError> {
+        let sessions = self.core.parts.pool.sessions_of(user);
+        let (devices, inbox) = match self.core.store_for(user) {
+            Some(store) => (store.devices(user).await?, store.inbox(user).await?),
+            None => Default::default(),
+        };
+        Ok(Presence { sessions: sessions.into_iter().collect(), devices, inbox })
+    }
+
+    /// The first messages that wait for a user after a number, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be asked.
+    pub async fn inbox(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        match self.core.store_for(user) {
+            Some(store) => store.read(user, after, limit).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Closes a user's sessions; how many.
+    pub fn dismiss(&self, user: &UserId) -> usize {
+        let sessions = self.core.parts.pool.sessions_of(user);
+        sessions.iter().for_each(|session| self.core.dismiss(session, CloseReason::Dismissed));
+        sessions.len()
     }
 
     /// Whether publications are taken now: the server does not stop, and the store answers.
@@ -256,9 +216,20 @@ impl Scheduler {
         }
         let stopping = Arc::clone(core);
         let _ = tokio::task::spawn_blocking(move || stopping.reactor().stop()).await;
-        if let Some(store) = &core.parts.store
-            && let Err(fault) = store.close().await
-        {
+        let Some(store) = &core.parts.store else { return };
+        // Where devices stand and what they have acknowledged is still on its way. A store that is away must not
+        // keep the server from ending.
+        core.notes.close();
+        let noted = async {
+            core.notes.wait().await;
+            core.receipts.write(&**store).await
+        };
+        match tokio::time::timeout(patience.max(STORE_PATIENCE), noted).await {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => tracing::warn!(%fault, "the last receipts are lost"),
+            Err(_) => tracing::warn!("the store did not take the last acknowledgements in time"),
+        }
+        if let Err(fault) = store.close().await {
             tracing::error!(%fault, "the store was not closed");
         }
     }
@@ -289,70 +260,7 @@ impl Core {
         self.parts.store.as_ref().filter(|_| user.anonymous_peer().is_none())
     }
 
-    async fn publish(self: &Arc<Self>, publication: Publication) -> Result<Published, PublishError> {
-        if self.closed.load(Ordering::Relaxed) {
-            return Err(PublishError::ShuttingDown);
-        }
-        let bytes = publication.content.as_json().len();
-        if bytes > MAX_CONTENT_BYTES {
-            return Err(PublishError::TooLong { bytes, limit: MAX_CONTENT_BYTES });
-        }
-        let mut message = Message::new(publication.content);
-        let given_id = publication.id.is_some();
-        message.id = publication.id.unwrap_or(message.id);
-        message.expires_at = publication.ttl.map(|ttl| message.sent_at.saturating_add(ttl));
-        let users = match publication.target {
-            Target::All => return self.broadcast(message, publication.store),
-            Target::User(user) => vec![user],
-            Target::Users(mut users) => {
-                users.sort_unstable();
-                users.dedup();
-                users
-            }
-            _ => return Err(PublishError::NotSupported("publishing to a topic")),
-        };
-        if users.is_empty() {
-            return Err(PublishError::NoUser);
-        }
-        self.admit(self.parts.queue.len())?;
-        let (kept, passing): (Vec<UserId>, Vec<UserId>) = users
-            .into_iter()
-            .partition(|user| publication.store != Some(false) && self.store_for(user).is_some());
-        let (id, message) = (message.id, Arc::new(message));
-        let mut state = State::Queued;
-        if let Some(store) = self.parts.store.as_ref().filter(|_| !kept.is_empty()) {
-            state = State::Accepted;
-            let appended = store.append(&message, &kept, given_id).await?;
-            if let Appended::New(seqs) = appended {
-                for (user, seq) in kept.iter().zip(seqs) {
-                    let job = Job { message: Arc::clone(&message), seq: Some(seq), attempts: 0 };
-                    self.parts.queue.push(user, job);
-                }
-            }
-        }
-        for user in &passing {
-            self.parts.queue.push(user, Job { message: Arc::clone(&message), seq: None, attempts: 0 });
-        }
-        self.put_to_work();
-        Ok(Published { id, state })
-    }
-
-    fn admit(&self, waiting: usize) -> Result<(), PublishError> {
-        let limit = self.settings.queue_limit;
-        if waiting < limit { Ok(()) } else { Err(PublishError::Overloaded { waiting, limit }) }
-    }
-
-    fn broadcast(&self, message: Message, store: Option<bool>) -> Result<Published, PublishError> {
-        if store == Some(true) {
-            return Err(PublishError::NotSupported("a notice with \"store\": true"));
-        }
-        self.admit(self.reactor().notices_waiting())?;
-        let id = message.id;
-        self.reactor().broadcast(&Arc::new(Notice::new(message, Arc::clone(&self.encoders))?));
-        Ok(Published { id, state: State::Queued })
-    }
-
-    fn put_to_work(self: &Arc<Self>) {
+    pub(crate) fn put_to_work(self: &Arc<Self>) {
         self.work.notify_one();
         let workers = self.workers.load(Ordering::Relaxed);
         if workers < self.settings.max_parallel
@@ -395,107 +303,9 @@ impl Core {
         }
     }
 
-    fn wake(self: &Arc<Self>, user: &UserId) {
+    pub(crate) fn wake(self: &Arc<Self>, user: &UserId) {
         self.parts.queue.wake(user);
         self.put_to_work();
-    }
-
-    async fn deliver(self: &Arc<Self>, lane: Lane<Job>) {
-        let Lane { user, jobs } = lane;
-        let sessions = self.parts.pool.sessions_of(&user);
-        let mut again = None;
-        if let Some(store) = self.store_for(&user) {
-            for session in &sessions {
-                if let Err(fault) = self.bring_up(&**store, session, &jobs).await {
-                    tracing::warn!(%user, %fault, "an inbox cannot be read");
-                    again = Some(STORE_RETRY);
-                }
-            }
-        }
-        let mut rest = VecDeque::new();
-        for mut job in jobs {
-            if job.seq.is_some() {
-                if sessions.is_empty() {
-                    self.failed(&job, &user, FailureReason::Kept);
-                }
-                continue;
-            }
-            let mut took = false;
-            if !job.message.is_expired(Timestamp::now()) && rest.is_empty() {
-                for session in &sessions {
-                    took |= session.send(&Delivery::notice(&job.message)) == Sent::Taken;
-                }
-            }
-            if !took {
-                job.attempts += 1;
-                if job.attempts > self.settings.resend_times {
-                    self.counters.given_up.fetch_add(1, Ordering::Relaxed);
-                    self.failed(&job, &user, FailureReason::GivenUp);
-                } else {
-                    self.failed(&job, &user, FailureReason::TriedAgain);
-                    rest.push_back(job);
-                }
-            }
-        }
-        if !rest.is_empty() {
-            again = Some(again.unwrap_or(self.settings.resend_interval));
-        }
-        self.parts.queue.give_back(&user, rest, again.map(|wait| Instant::now() + wait));
-        if again.is_some() {
-            self.parked.notify_one();
-        }
-    }
-
-    fn failed(&self, job: &Job, user: &UserId, reason: FailureReason) {
-        if let Some(callback) = &self.parts.failed_callback {
-            let (message, attempt) = (job.message.id, job.attempts.max(1));
-            callback(&FailedDelivery { message, user: user.clone(), attempt, reason });
-        }
-    }
-
-    /// Sends a session what its inbox has and it has not: straight from the jobs as long as they are the
-    /// next ones, else from the store.
-    async fn bring_up(
-        &self,
-        store: &dyn Store,
-        session: &Arc<Session>,
-        jobs: &VecDeque<Job>,
-    ) -> Result<(), StoreError> {
-        if session.is_full() {
-            return Ok(());
-        }
-        let newest = jobs.iter().filter_map(|job| job.seq).max();
-        for job in jobs {
-            let next = session.tail().next();
-            if job.seq == Some(next) && !self.hand_over(session, &job.message, next) {
-                return Ok(());
-            }
-        }
-        // Without jobs it was woken because it is new or has room again: then only the store knows.
-        while newest.is_none_or(|newest| session.tail() < newest) {
-            let entries = store.read(session.user(), session.tail(), PAGE).await?;
-            if entries.is_empty() {
-                break;
-            }
-            for entry in entries {
-                if !self.hand_over(session, &entry.message, entry.seq) {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn hand_over(&self, session: &Arc<Session>, message: &Message, seq: Seq) -> bool {
-        if message.is_expired(Timestamp::now()) {
-            session.start_at(seq);
-            return true;
-        }
-        let taken = session.send(&Delivery::kept(message, seq)) == Sent::Taken;
-        if taken && !session.acknowledges() {
-            self.reactor().confirm(session);
-        }
-        taken
     }
 
     /// Puts a session among those that are online.
@@ -516,18 +326,22 @@ impl Core {
     }
 
     /// The frame that says why a session is closed.
-    fn bye(&self, session: &Session, reason: &CloseReason) -> Option<bytes::Bytes> {
+    pub(crate) fn bye(&self, session: &Session, reason: &CloseReason) -> Option<bytes::Bytes> {
         self.encoders[session.encoding()].inbound()?;
         let code = match reason {
             CloseReason::BadFrame(_) => ByeCode::BadFrame,
             CloseReason::HeartbeatMissed => ByeCode::HeartbeatMissed,
             CloseReason::Replaced => ByeCode::Replaced,
+            CloseReason::Dismissed => ByeCode::Dismissed,
             CloseReason::ShuttingDown => ByeCode::ShuttingDown,
             CloseReason::SlowConsumer => ByeCode::SlowConsumer,
             // There is nobody left to tell.
             _ => return None,
         };
-        let bye = ServerFrame::Bye { code, detail: reason.to_string(), retry_after_ms: None };
+        // Clients that all come back at once would be a crowd at the door of whoever serves next.
+        let spread = u64::try_from(self.settings.return_within.as_millis()).unwrap_or(u64::MAX);
+        let retry_after_ms = (*reason == CloseReason::ShuttingDown).then(|| rand::random_range(0..=spread));
+        let bye = ServerFrame::Bye { code, detail: reason.to_string(), retry_after_ms };
         Some(self.frame(session.encoding(), &bye))
     }
 
@@ -550,85 +364,5 @@ impl Core {
         let mut out = Vec::with_capacity(payload.len() + 4);
         encoder.protocol().frame(&payload, &mut out);
         out.into()
-    }
-
-    /// Moves a device's cursor. A client may acknowledge faster than a store can note it, so at most one note
-    /// a session is under way, and the next one is about the newest acknowledgement.
-    fn acknowledged(self: &Arc<Self>, session: &Arc<Session>, seq: Seq) {
-        let Some(store) = self.store_for(session.user()).cloned() else { return };
-        if !session.acknowledge(seq) {
-            return;
-        }
-        let session = Arc::clone(session);
-        self.runtime.spawn(async move {
-            let (mut noted, mut left) = (Seq::ZERO, TRIES_FOR_WHO_LEFT);
-            while let Some(upto) = session.to_note(noted) {
-                match store.acknowledge(session.user(), session.device(), upto).await {
-                    Ok(()) => noted = upto,
-                    Err(fault) => {
-                        tracing::warn!(user = %session.user(), %fault, "an acknowledgement is not kept yet");
-                        left -= u32::from(session.is_over());
-                        if left == 0 {
-                            break;
-                        }
-                        tokio::time::sleep(STORE_RETRY).await;
-                    }
-                }
-            }
-        });
-    }
-}
-
-/// What the reactor tells.
-struct FromReactor(Arc<Core>);
-
-impl Events for FromReactor {
-    fn on_frame(&self, session: &Arc<Session>, frame: ClientFrame) {
-        let answer = match frame {
-            ClientFrame::Ack { seq } => {
-                if seq <= session.tail() {
-                    self.0.acknowledged(session, seq);
-                    return;
-                }
-                let detail = format!("{seq} was not sent yet; the last one is {}", session.tail());
-                ServerFrame::Error { code: ErrorCode::UnexpectedFrame, detail, reference: None }
-            }
-            ClientFrame::Ping => ServerFrame::Pong,
-            ClientFrame::Hello(_) => {
-                let detail = "hello is the first frame and comes once".to_owned();
-                ServerFrame::Error { code: ErrorCode::UnexpectedFrame, detail, reference: None }
-            }
-            ClientFrame::Publish { reference, .. } => ServerFrame::Error {
-                code: ErrorCode::NotSupported,
-                detail: "publish through the HTTP API".to_owned(),
-                reference: Some(reference),
-            },
-            _ => ServerFrame::Error {
-                code: ErrorCode::NotSupported,
-                detail: "topics are not supported".to_owned(),
-                reference: None,
-            },
-        };
-        session.say(self.0.frame(session.encoding(), &answer));
-    }
-
-    fn on_delivered(&self, session: &Arc<Session>, seq: Seq) {
-        self.0.acknowledged(session, seq);
-    }
-
-    fn on_room(&self, session: &Arc<Session>) {
-        self.0.wake(session.user());
-    }
-
-    fn last_words(&self, session: &Session, reason: &CloseReason) -> Option<bytes::Bytes> {
-        self.0.bye(session, reason)
-    }
-
-    fn on_closed(&self, session: &Arc<Session>, reason: &CloseReason) {
-        self.0.parts.pool.remove(session);
-        self.0.occupancies[session.encoding()].leave();
-        if !matches!(reason, CloseReason::ClosedByPeer | CloseReason::ShuttingDown) {
-            tracing::info!(session = %session.id(), user = %session.user(), %reason, "session closed");
-        }
     }
 }

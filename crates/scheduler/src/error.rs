@@ -27,6 +27,9 @@ pub enum PublishError {
     /// This server does not do that.
     #[error("{0} is not supported")]
     NotSupported(&'static str),
+    /// This takes a store, and an inbox in it.
+    #[error("{0} takes a store, and users whose messages are kept in it")]
+    NeedsStore(&'static str),
     /// Too much waits already.
     #[error("{waiting} messages wait to be sent, and no more than {limit} may; try again later")]
     Overloaded {

@@ -18,6 +18,8 @@ pub struct Figures {
     pub refused: u64,
     /// Messages given up since the start.
     pub given_up: u64,
+    /// Messages that were not delivered before their time was over, since the start.
+    pub expired: u64,
     /// Connections refused since the start.
     pub connections_refused: u64,
 }

@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use msgserver_handshake::SessionCipher;
-use msgserver_message::{DeviceId, Seq, UserId};
-use msgserver_pool::SessionSetup;
+use msgserver_message::{DeviceId, UserId};
+use msgserver_persistence::Cursor;
+use msgserver_pool::{SessionSetup, Standing};
 use msgserver_protocol::{
     ByeCode, Cipher, ClientFrame, FirstText, FrameDecoder, FrameFormat, Hello, ServerFrame,
 };
@@ -49,6 +50,7 @@ struct Guest {
     device: DeviceId,
     cipher: Option<SessionCipher>,
     read_ahead: Vec<u8>,
+    may_publish: bool,
 }
 
 impl Scheduler {
@@ -91,9 +93,8 @@ impl Core {
         {
             // Nothing is asked of such a client, so nothing has to be waited for.
             let guest = anonymous(peer);
-            if let Err(fault) = socket
-                .into_std()
-                .and_then(|socket| core.enter(socket, encoding, place, guest, Seq::ZERO, false))
+            if let Err(fault) =
+                socket.into_std().and_then(|socket| core.enter(socket, encoding, place, guest, None))
             {
                 tracing::info!(%peer, %fault, "connection lost");
             }
@@ -146,20 +147,29 @@ impl Core {
             Ok(guest) => guest,
             Err(refusal) => return self.refuse(&mut socket, peer, encoding, refusal).await,
         };
-        let (mut cursor, mut known) = (Seq::ZERO, false);
-        if let Some(store) = self.store_for(&guest.user) {
-            match store.open(&guest.user, &guest.device).await {
-                Ok(at) => (cursor, known) = (at.acknowledged, at.known),
-                Err(fault) => {
-                    let refusal = Refusal::new(ByeCode::Unavailable, fault);
-                    return self.refuse(&mut socket, peer, encoding, refusal).await;
-                }
+        let Some(store) = self.store_for(&guest.user) else {
+            if let Err(fault) =
+                socket.into_std().and_then(|socket| self.enter(socket, encoding, place, guest, None))
+            {
+                tracing::info!(%peer, %fault, "connection lost");
             }
-        }
+            return;
+        };
+        let (user, device) = (guest.user.clone(), guest.device.clone());
+        let cursor = match store.open(&user, &device).await {
+            Ok(cursor) => cursor,
+            Err(fault) => {
+                let refusal = Refusal::new(ByeCode::Unavailable, fault);
+                return self.refuse(&mut socket, peer, encoding, refusal).await;
+            }
+        };
         let entered =
-            socket.into_std().and_then(|socket| self.enter(socket, encoding, place, guest, cursor, known));
+            socket.into_std().and_then(|socket| self.enter(socket, encoding, place, guest, Some(cursor)));
         if let Err(fault) = entered {
             tracing::info!(%peer, %fault, "connection lost");
+            if let Err(fault) = store.leave(&user, &device, cursor.sent).await {
+                tracing::warn!(%user, %fault, "the end of a session is not kept");
+            }
         }
     }
 
@@ -169,8 +179,7 @@ impl Core {
         encoding: usize,
         place: Place,
         guest: Guest,
-        cursor: Seq,
-        resumed: bool,
+        cursor: Option<Cursor>,
     ) -> io::Result<()> {
         let id = self.next_session();
         let speaks = self.encoders[encoding].inbound().is_some();
@@ -185,13 +194,16 @@ impl Core {
                 encoding,
                 cipher: guest.cipher.map(|cipher| Box::new(cipher) as Box<dyn Cipher>),
                 outbox_limit: self.settings.outbox_limit,
+                window: self.settings.window,
+                standing: cursor.map(|at| Standing::new(at.acknowledged, at.sent, at.last)),
+                may_publish: guest.may_publish,
                 read_ahead: guest.read_ahead,
             },
         )?;
         place.keep();
-        session.start_at(cursor);
         if speaks {
             let heartbeat_ms = u64::try_from(self.settings.reactor.heartbeat.as_millis()).unwrap_or(u64::MAX);
+            let resumed = cursor.is_some_and(|cursor| cursor.known);
             let welcome = ServerFrame::Welcome { session: id, user, device, heartbeat_ms, resumed };
             session.say(self.frame(encoding, &welcome));
         }
@@ -260,7 +272,11 @@ impl Core {
         if !topics.is_empty() {
             return Err(Refusal::new(ByeCode::BadFrame, "topics are not supported"));
         }
+        let publishers = &self.settings.publishers;
+        let knows_key = token.as_deref().is_some_and(|token| publishers.know(token));
         let user = match &self.parts.authentication {
+            // Whoever may send to everybody needs no other proof.
+            _ if knows_key => user.unwrap_or_else(|| UserId::anonymous(peer)),
             None => user.unwrap_or_else(|| UserId::anonymous(peer)),
             Some(authentication) => {
                 let token = token.unwrap_or_default();
@@ -270,7 +286,8 @@ impl Core {
             }
         };
         let device = device.unwrap_or_else(DeviceId::unnamed);
-        Ok(Guest { user, device, cipher: None, read_ahead: bytes.to_vec() })
+        let may_publish = knows_key || publishers.take_everybody();
+        Ok(Guest { user, device, cipher: None, read_ahead: bytes.to_vec(), may_publish })
     }
 
     async fn first_text(
@@ -336,5 +353,5 @@ impl Core {
 
 fn anonymous(peer: SocketAddr) -> Guest {
     let (user, device) = (UserId::anonymous(peer), DeviceId::unnamed());
-    Guest { user, device, cipher: None, read_ahead: Vec::new() }
+    Guest { user, device, cipher: None, read_ahead: Vec::new(), may_publish: false }
 }

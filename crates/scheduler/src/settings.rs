@@ -10,7 +10,7 @@ use msgserver_pool::{Pool, ReactorOptions, Replacement};
 use msgserver_protocol::Encoder;
 use msgserver_queue::Queue;
 
-use crate::{Authenticate, Filter, Job};
+use crate::{Authenticate, Filter, Job, Publishers};
 
 /// How a scheduler works; names and defaults are the first msgserver's where it had them.
 #[derive(Debug, Clone)]
@@ -31,6 +31,14 @@ pub struct Settings {
     pub max_connections: usize,
     /// What a client may leave unread, in bytes.
     pub outbox_limit: usize,
+    /// How many kept messages a device may have been sent and not acknowledged.
+    pub window: usize,
+    /// How long a device that acknowledges may take to do so before what it was sent is sent again.
+    pub ack_timeout: Duration,
+    /// Who may publish through a session.
+    pub publishers: Publishers,
+    /// Over how long clients are told to spread their return when the server stops.
+    pub return_within: Duration,
     /// How long a client may take to come online.
     pub opening_deadline: Duration,
     /// How long a client that sends no `|` has to pause for its authentication text to count.
@@ -54,6 +62,10 @@ impl Default for Settings {
             queue_limit: 1_000_000,
             max_connections: usize::MAX,
             outbox_limit: 1024 * 1024,
+            window: 1000,
+            ack_timeout: Duration::from_secs(30),
+            publishers: Publishers::default(),
+            return_within: Duration::from_secs(5),
             opening_deadline: Duration::from_secs(10),
             text_grace: Duration::from_millis(200),
             text_limit: 4096,

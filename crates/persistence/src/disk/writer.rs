@@ -1,27 +1,28 @@
 //! The one thread that writes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 
 use msgserver_message::Timestamp;
 use parking_lot::Mutex;
-use redb::{Database, StorageError};
+use redb::Database;
 use tokio::sync::oneshot;
 
-use super::tables::Tables;
+use super::tables::Written;
 use super::{stopped, unavailable};
-use crate::StoreError;
+use crate::inboxes::{Inboxes, Sweeper};
+use crate::{Limits, StoreError};
 
 /// How many pieces of work share a transaction at most: enough to make the sync's share small, few enough
 /// to keep the last one's wait short.
 const BATCH: usize = 4096;
 
-/// How often old ids are looked for.
-const FORGET_EVERY_MILLIS: u64 = 60 * 1000;
+/// The rules on the tables of a transaction.
+pub(super) type Change<'a, 't> = Inboxes<'a, Written<'t>>;
 
 /// Something to write, and somebody who waits for it.
 pub(super) trait Work: Send {
-    fn run(&mut self, tables: &mut Tables<'_>) -> Result<(), StorageError>;
+    /// A fault of the store itself ends the whole transaction; what is wrong with the work alone is its answer.
+    fn run(&mut self, inboxes: &mut Change<'_, '_>, sweeper: &mut Sweeper) -> Result<(), StoreError>;
     /// Tells how the transaction went.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
@@ -41,10 +42,10 @@ impl<T, F> Job<T, F> {
 impl<T, F> Work for Job<T, F>
 where
     T: Send,
-    F: FnMut(&mut Tables<'_>) -> Result<Result<T, StoreError>, StorageError> + Send,
+    F: FnMut(&mut Change<'_, '_>, &mut Sweeper) -> Result<T, StoreError> + Send,
 {
-    fn run(&mut self, tables: &mut Tables<'_>) -> Result<(), StorageError> {
-        self.done = Some((self.work)(tables)?);
+    fn run(&mut self, inboxes: &mut Change<'_, '_>, sweeper: &mut Sweeper) -> Result<(), StoreError> {
+        self.done = Some(Ok((self.work)(inboxes, sweeper)?));
         Ok(())
     }
 
@@ -57,28 +58,21 @@ where
 }
 
 pub(super) struct Writer {
-    database: Arc<Database>,
-    stored: Arc<AtomicU64>,
-    fault: Arc<Mutex<Option<StoreError>>>,
-    /// When old ids are looked for next.
-    forget_at: u64,
+    pub(super) database: Arc<Database>,
+    pub(super) limits: Limits,
+    pub(super) process: u64,
+    /// Why the last transaction failed, if it did.
+    pub(super) fault: Arc<Mutex<Option<StoreError>>>,
+    pub(super) sweeper: Sweeper,
 }
 
 impl Writer {
-    pub(super) fn new(
-        database: Arc<Database>,
-        stored: Arc<AtomicU64>,
-        fault: Arc<Mutex<Option<StoreError>>>,
-    ) -> Self {
-        Self { database, stored, fault, forget_at: 0 }
-    }
-
     /// Writes until nobody can send any more, and what was sent is written.
     pub(super) fn run(mut self, waiting: &mpsc::Receiver<Box<dyn Work>>) {
         while let Ok(first) = waiting.recv() {
             let mut batch: Vec<_> =
                 std::iter::once(first).chain(waiting.try_iter().take(BATCH - 1)).collect();
-            let committed = self.write(&mut batch).map_err(unavailable);
+            let committed = self.write(&mut batch);
             if let Err(fault) = &committed {
                 tracing::error!(%fault, "nothing was written");
             }
@@ -89,23 +83,16 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, batch: &mut [Box<dyn Work>]) -> Result<(), redb::Error> {
+    fn write(&mut self, batch: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
         // A transaction's durability is Immediate unless told otherwise: its commit syncs the file.
-        let transaction = self.database.begin_write()?;
-        let stored = {
-            let mut tables = Tables::open(&transaction)?;
+        let transaction = self.database.begin_write().map_err(unavailable)?;
+        {
+            let mut tables = Written::open(&transaction).map_err(unavailable)?;
+            let mut inboxes = Inboxes::new(&mut tables, &self.limits, self.process, Timestamp::now());
             for work in batch {
-                work.run(&mut tables)?;
+                work.run(&mut inboxes, &mut self.sweeper)?;
             }
-            let now = Timestamp::now().as_millis();
-            if now >= self.forget_at {
-                let more = tables.forget_ids(now)?;
-                self.forget_at = if more { now } else { now + FORGET_EVERY_MILLIS };
-            }
-            tables.stored()?
-        };
-        transaction.commit()?;
-        self.stored.store(stored, Ordering::Relaxed);
-        Ok(())
+        }
+        transaction.commit().map_err(unavailable)
     }
 }

@@ -14,7 +14,7 @@ async fn what_was_answered_is_there_after_a_restart() {
         open(&store, "a", "x").await;
         append(&store, "1", &["a"]).await;
         append(&store, "2", &["a", "b"]).await;
-        store.append(&kept, &[user("b")], true).await.unwrap();
+        store.keep(given(&kept, &[user("b")])).await.unwrap();
         acknowledge(&store, "a", "x", 1).await;
     }
     {
@@ -23,7 +23,7 @@ async fn what_was_answered_is_there_after_a_restart() {
         assert_eq!(read(&store, "a", 0, 10).await, ["2:2"]);
         assert_eq!(read(&store, "b", 0, 10).await, ["1:2", "2:3"]);
         assert_eq!(open(&store, "a", "x").await, (1, true));
-        assert_eq!(store.append(&kept, &[user("b")], true).await.unwrap(), Appended::Duplicate);
+        assert_eq!(store.keep(given(&kept, &[user("b")])).await.unwrap(), Appended::Duplicate);
         acknowledge(&store, "a", "x", 2).await;
         store.close().await.unwrap();
         // Closing frees the directory, before the store is dropped.
@@ -39,7 +39,7 @@ async fn what_waits_is_written_before_it_ends() {
     let waiting: Vec<_> = (0..50)
         .map(|_| {
             let store = Arc::clone(&store);
-            tokio::spawn(async move { store.append(&message("m"), &[user("a")], false).await })
+            tokio::spawn(async move { store.keep(Append::new(message("m"), [user("a")])).await })
         })
         .collect();
     store.close().await.unwrap();
@@ -74,4 +74,44 @@ fn a_directory_that_cannot_be_is_named() {
     let fault = DiskStore::open(&file).unwrap_err();
     assert!(matches!(fault, StoreError::Unavailable { store: "disk", .. }), "{fault}");
     assert!(fault.to_string().contains(&*file.to_string_lossy()), "{fault}");
+}
+
+keeps_the_rules!(
+    rules,
+    async |directory: &Path| (DiskStore::open(directory).unwrap(), ()),
+    |directory: &Path| { DiskStore::with_limits(directory, few()).unwrap() }
+);
+
+#[tokio::test]
+async fn who_was_connected_when_the_process_ended_may_have_seen_everything() {
+    let directory = tempfile::tempdir().unwrap();
+    let (a, x) = (user("a"), device("x"));
+    {
+        let store = DiskStore::open(directory.path()).unwrap();
+        store.open(&a, &x).await.unwrap();
+        append(&store, "1", &["a"]).await;
+        append(&store, "2", &["a"]).await;
+    }
+    let store = DiskStore::open(directory.path()).unwrap();
+    assert!(!store.devices(&a).await.unwrap()[0].connected);
+    // Urgent or not, it must not get a number that the device may have seen.
+    store.keep(urgent("3", Priority::High)).await.unwrap();
+    assert_eq!(read(&store, "a", 0, 10).await, ["1:1", "2:2", "3:3"]);
+    let cursor = store.open(&a, &x).await.unwrap();
+    assert_eq!((cursor.sent, cursor.last), (Seq::new(2), Seq::new(3)));
+}
+
+#[tokio::test]
+async fn what_is_scheduled_outlasts_the_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = Timestamp::now().saturating_add(std::time::Duration::from_secs(60));
+    {
+        let store = DiskStore::open(directory.path()).unwrap();
+        let scheduled = Append { deliver_at: Some(at), ..Append::new(message("later"), [user("a")]) };
+        assert_eq!(store.keep(scheduled).await.unwrap(), Appended::Scheduled);
+    }
+    let store = DiskStore::open(directory.path()).unwrap();
+    assert_eq!(store.release_due(Timestamp::now(), 10).await.unwrap().next, Some(at));
+    assert_eq!(store.release_due(at, 10).await.unwrap().released.len(), 1);
+    assert_eq!(read(&store, "a", 0, 10).await, ["1:later"]);
 }

@@ -81,7 +81,7 @@ async fn redis_may_go_away_and_come_back() {
 
     server.stop();
     let asked = Instant::now();
-    let fault = store.append(&message("lost"), &[user("a")], false).await.unwrap_err();
+    let fault = store.keep(Append::new(message("lost"), [user("a")])).await.unwrap_err();
     assert!(matches!(fault, StoreError::Unavailable { store: "redis", .. }), "{fault}");
     assert!(store.ready().await.is_err());
     assert!(asked.elapsed() < Duration::from_secs(11), "5 s each at most");
@@ -110,9 +110,9 @@ async fn every_key_expires_and_what_expired_is_not_counted() {
     let store = server.store().await;
     let mut redis = server.connection().await;
     open(&store, "a", "x").await;
-    store.append(&message("1"), &[user("a"), user("b")], true).await.unwrap();
+    store.keep(given(&message("1"), &[user("a"), user("b")])).await.unwrap();
     let keys: Vec<String> = redis.keys("*").await.unwrap();
-    assert_eq!(keys.len(), 9, "{keys:?}");
+    assert_eq!(keys.len(), 10, "{keys:?}");
     for key in keys {
         let seconds: i64 = redis.ttl(&key).await.unwrap();
         let day = 24 * 60 * 60;

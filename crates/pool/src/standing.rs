@@ -1,0 +1,196 @@
+//! Where a session stands in its user's inbox.
+
+use std::collections::VecDeque;
+
+use msgserver_message::{MessageId, Seq, Timestamp};
+
+/// A kept message that was sent and is not acknowledged yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InFlight {
+    /// Its number.
+    pub seq: Seq,
+    /// Its id.
+    pub id: MessageId,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+}
+
+/// Where a session stands in its user's inbox.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// The last kept message that was sent.
+    tail: Seq,
+    /// The last one that is safe with the client.
+    acknowledged: Seq,
+    /// The last one that the device may have seen before this session sent it.
+    seen: Seq,
+    /// The newest one when the session began. Up to here the store alone says which message has which number.
+    settled: Seq,
+    in_flight: VecDeque<InFlight>,
+    /// Whether somebody is writing acknowledgements down.
+    noting: bool,
+    /// Whether somebody looks after what is not acknowledged in time.
+    watched: bool,
+    /// Whether what is in flight is to be sent again.
+    overdue: bool,
+}
+
+impl Standing {
+    /// Of a device that has acknowledged so much, that may have seen so much, of an inbox whose newest message is
+    /// `last`.
+    #[must_use]
+    pub fn new(acknowledged: Seq, seen: Seq, last: Seq) -> Self {
+        Self { tail: acknowledged, acknowledged, seen, settled: last, ..Self::default() }
+    }
+
+    pub(crate) const fn tail(&self) -> Seq {
+        self.tail
+    }
+
+    pub(crate) const fn acknowledged(&self) -> Seq {
+        self.acknowledged
+    }
+
+    pub(crate) fn last_sent(&self) -> Seq {
+        self.tail.max(self.seen)
+    }
+
+    pub(crate) fn in_flight_since(&self, id: MessageId) -> Option<Timestamp> {
+        self.in_flight.iter().find(|message| message.id == id).map(|message| message.sent_at)
+    }
+
+    pub(crate) const fn settled(&self) -> Seq {
+        self.settled
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    pub(crate) fn may_have_seen(&self, seq: Seq) -> bool {
+        seq <= self.seen
+    }
+
+    /// What is not to be sent counts as sent.
+    pub(crate) fn pass_over(&mut self, seq: Seq) {
+        self.tail = self.tail.max(seq);
+    }
+
+    pub(crate) fn sent(&mut self, seq: Seq, id: MessageId, sent_at: Timestamp) {
+        self.tail = seq;
+        self.in_flight.push_back(InFlight { seq, id, sent_at });
+    }
+
+    /// Everything up to `seq` is safe with the client: what was in flight of it, and whether the caller has to
+    /// write it down.
+    pub(crate) fn acknowledge(&mut self, seq: Seq) -> (Vec<InFlight>, bool) {
+        if seq <= self.acknowledged {
+            return (Vec::new(), false);
+        }
+        self.acknowledged = seq;
+        // What is to be sent again and was acknowledged before that needs not be sent.
+        self.tail = self.tail.max(seq);
+        let safe = self.in_flight.partition_point(|message| message.seq <= seq);
+        let safe = self.in_flight.drain(..safe).collect();
+        if self.in_flight.is_empty() {
+            // A burst's table is not kept by a session that may be idle for hours.
+            self.in_flight = VecDeque::new();
+        }
+        (safe, !std::mem::replace(&mut self.noting, true))
+    }
+
+    /// What is to be written down next when everything up to `noted` has been.
+    pub(crate) fn next_note(&mut self, noted: Seq) -> Option<Seq> {
+        self.noting = self.acknowledged > noted;
+        self.noting.then_some(self.acknowledged)
+    }
+
+    /// Whether the caller has to look after what is in flight from now on.
+    pub(crate) fn watch(&mut self) -> bool {
+        !self.in_flight.is_empty() && !std::mem::replace(&mut self.watched, true)
+    }
+
+    /// Since when the oldest message in flight has waited; whoever asked looks no more if there is none.
+    pub(crate) fn waits_since(&mut self) -> Option<Timestamp> {
+        let oldest = self.in_flight.front().map(|message| message.sent_at);
+        self.watched = oldest.is_some();
+        oldest
+    }
+
+    /// Has what is in flight sent again, by whoever keeps the order.
+    pub(crate) fn ask_again(&mut self) {
+        self.overdue = true;
+    }
+
+    /// Begins anew behind the last acknowledgement, if that was asked for; whether it did.
+    pub(crate) fn rewind(&mut self) -> bool {
+        if !std::mem::take(&mut self.overdue) || self.in_flight.is_empty() {
+            return false;
+        }
+        self.seen = self.seen.max(self.tail);
+        // From the store: what the lane still holds may be behind what is sent again.
+        self.settled = self.settled.max(self.tail);
+        self.tail = self.acknowledged;
+        self.in_flight = VecDeque::new();
+        true
+    }
+
+    /// The end: the last number sent, and what is in flight.
+    pub(crate) fn end(&mut self) -> (Seq, Vec<InFlight>) {
+        (self.last_sent(), std::mem::take(&mut self.in_flight).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(standing: &mut Standing, seqs: std::ops::RangeInclusive<u64>) {
+        for seq in seqs {
+            standing.sent(Seq::new(seq), MessageId::from_bytes([seq as u8; 16]), Timestamp::from_millis(seq));
+        }
+    }
+
+    #[test]
+    fn an_acknowledgement_frees_what_is_up_to_it_and_one_caller_writes_it_down() {
+        let mut standing = Standing::new(Seq::new(3), Seq::new(4), Seq::new(6));
+        assert!(standing.may_have_seen(Seq::new(4)) && !standing.may_have_seen(Seq::new(5)));
+        sent(&mut standing, 4..=8);
+        let (safe, note) = standing.acknowledge(Seq::new(6));
+        assert_eq!(safe.iter().map(|m| m.seq.get()).collect::<Vec<_>>(), [4, 5, 6]);
+        assert!(note && standing.in_flight() == 2);
+        assert_eq!(standing.acknowledge(Seq::new(5)), (Vec::new(), false));
+        assert!(!standing.acknowledge(Seq::new(7)).1, "the first caller goes on");
+        assert_eq!(standing.next_note(Seq::new(6)), Some(Seq::new(7)));
+        assert_eq!(standing.next_note(Seq::new(7)), None);
+    }
+
+    #[test]
+    fn what_is_not_acknowledged_is_sent_again_and_marked() {
+        let mut standing = Standing::new(Seq::ZERO, Seq::ZERO, Seq::ZERO);
+        assert!(!standing.watch());
+        sent(&mut standing, 1..=3);
+        assert!(standing.watch() && !standing.watch());
+        standing.acknowledge(Seq::new(1));
+        assert_eq!(standing.waits_since(), Some(Timestamp::from_millis(2)));
+        assert!(!standing.rewind(), "nobody has asked");
+        assert_eq!(standing.in_flight(), 2);
+        standing.ask_again();
+        assert!(standing.rewind());
+        assert_eq!((standing.tail(), standing.in_flight()), (Seq::new(1), 0));
+        assert!(standing.may_have_seen(Seq::new(3)) && !standing.may_have_seen(Seq::new(4)));
+        assert_eq!(standing.waits_since(), None);
+        assert_eq!(standing.end().0, Seq::new(3));
+    }
+
+    #[test]
+    fn what_is_acknowledged_while_it_is_to_be_sent_again_is_not() {
+        let mut standing = Standing::new(Seq::ZERO, Seq::ZERO, Seq::ZERO);
+        sent(&mut standing, 1..=5);
+        standing.ask_again();
+        assert!(standing.rewind());
+        assert_eq!((standing.tail(), standing.last_sent()), (Seq::ZERO, Seq::new(5)));
+        assert_eq!(standing.acknowledge(Seq::new(3)), (Vec::new(), true));
+        assert_eq!((standing.tail(), standing.acknowledged()), (Seq::new(3), Seq::new(3)));
+    }
+}

@@ -1,0 +1,147 @@
+//! From the lanes to the sessions of their users.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use msgserver_message::{Message, Seq, Timestamp, UserId};
+use msgserver_persistence::{Store, StoreError};
+use msgserver_pool::{Sent, Session};
+use msgserver_protocol::Delivery;
+use msgserver_queue::Lane;
+
+use crate::core::Core;
+use crate::{FailedDelivery, FailureReason};
+
+/// How many messages are read from an inbox at a time.
+const PAGE: usize = 256;
+
+/// How long a store that failed is left alone before it is asked the same again.
+pub(crate) const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// A message that waits in a user's lane.
+#[derive(Debug, Clone)]
+pub struct Job {
+    message: Arc<Message>,
+    seq: Option<Seq>,
+    attempts: u32,
+}
+
+impl Job {
+    pub(crate) fn kept(message: &Arc<Message>, seq: Seq) -> Self {
+        Self { message: Arc::clone(message), seq: Some(seq), attempts: 0 }
+    }
+
+    pub(crate) fn passing(message: &Arc<Message>) -> Self {
+        Self { message: Arc::clone(message), seq: None, attempts: 0 }
+    }
+}
+
+impl Core {
+    pub(crate) async fn deliver(self: &Arc<Self>, lane: Lane<Job>) {
+        let Lane { user, jobs } = lane;
+        let sessions = self.parts.pool.sessions_of(&user);
+        let mut again = None;
+        if let Some(store) = self.store_for(&user) {
+            for session in &sessions {
+                if let Err(fault) = self.bring_up(&**store, session, &jobs).await {
+                    tracing::warn!(%user, %fault, "an inbox cannot be read");
+                    again = Some(STORE_RETRY);
+                }
+            }
+        }
+        let mut rest = VecDeque::new();
+        for mut job in jobs {
+            if job.seq.is_some() {
+                if sessions.is_empty() {
+                    self.failed(&job, &user, FailureReason::Kept);
+                }
+                continue;
+            }
+            let mut took = false;
+            if !job.message.is_expired(Timestamp::now()) && rest.is_empty() {
+                for session in &sessions {
+                    took |= session.send(&Delivery::notice(&job.message)) == Sent::Taken;
+                }
+            }
+            if !took {
+                job.attempts += 1;
+                if job.attempts > self.settings.resend_times || job.message.is_expired(Timestamp::now()) {
+                    self.counters.given_up.fetch_add(1, Ordering::Relaxed);
+                    self.failed(&job, &user, FailureReason::GivenUp);
+                } else {
+                    self.failed(&job, &user, FailureReason::TriedAgain);
+                    rest.push_back(job);
+                }
+            }
+        }
+        if !rest.is_empty() {
+            again = Some(again.unwrap_or(self.settings.resend_interval));
+        }
+        self.parts.queue.give_back(&user, rest, again.map(|wait| Instant::now() + wait));
+        if again.is_some() {
+            self.parked.notify_one();
+        }
+    }
+
+    fn failed(&self, job: &Job, user: &UserId, reason: FailureReason) {
+        if let Some(callback) = &self.parts.failed_callback {
+            let (message, attempt) = (job.message.id, job.attempts.max(1));
+            callback(&FailedDelivery { message, user: user.clone(), attempt, reason });
+        }
+    }
+
+    /// Sends a session what its inbox has and it has not: straight from the jobs as long as they are the
+    /// next ones, else from the store.
+    async fn bring_up(
+        self: &Arc<Self>,
+        store: &dyn Store,
+        session: &Arc<Session>,
+        jobs: &VecDeque<Job>,
+    ) -> Result<(), StoreError> {
+        // Here and not when it was found to be due: this lane is the only one that moves the session.
+        session.rewind();
+        if session.is_full() {
+            return Ok(());
+        }
+        let settled = session.settled();
+        for job in jobs {
+            let next = session.tail().next();
+            if job.seq == Some(next) && next > settled && !self.hand_over(session, &job.message, next) {
+                return Ok(());
+            }
+        }
+        // Without jobs it was woken because it is new or has room again: then only the store knows.
+        let goal = jobs.iter().filter_map(|job| job.seq).max().map(|newest| newest.max(settled));
+        while goal.is_none_or(|goal| session.tail() < goal) {
+            let entries = store.read(session.user(), session.tail(), PAGE).await?;
+            if entries.is_empty() {
+                break;
+            }
+            for entry in entries {
+                if !self.hand_over(session, &entry.message, entry.seq) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_over(self: &Arc<Self>, session: &Arc<Session>, message: &Message, seq: Seq) -> bool {
+        if message.is_expired(Timestamp::now()) {
+            session.pass_over(seq);
+            return true;
+        }
+        let delivery = Delivery { redelivered: session.may_have_seen(seq), ..Delivery::kept(message, seq) };
+        let taken = session.send(&delivery) == Sent::Taken;
+        if taken {
+            if session.acknowledges() {
+                self.redelivery.watch(session, self.settings.ack_timeout);
+            } else {
+                self.reactor().confirm(session);
+            }
+        }
+        taken
+    }
+}

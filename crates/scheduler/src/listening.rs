@@ -1,0 +1,124 @@
+//! What sessions tell.
+
+use std::sync::Arc;
+
+use msgserver_message::{Seq, UserId};
+use msgserver_persistence::Store;
+use msgserver_pool::{CloseReason, Events, Session};
+use msgserver_protocol::{ClientFrame, ErrorCode, ServerFrame};
+
+use crate::core::Core;
+use crate::delivering::STORE_RETRY;
+
+/// How often an acknowledgement is offered to a store that fails, once its session is over: without it the device
+/// is sent the message again, and an old client cannot tell. Not for ever, since nobody counts such sessions.
+const TRIES_FOR_WHO_LEFT: u32 = 30;
+
+/// What the reactor tells.
+pub(crate) struct FromReactor(pub(crate) Arc<Core>);
+
+impl Events for FromReactor {
+    fn on_frame(&self, session: &Arc<Session>, frame: ClientFrame) {
+        let error = |code, detail: String, reference| ServerFrame::Error { code, detail, reference };
+        let answer = match frame {
+            ClientFrame::Ack { seq } => {
+                let last = session.last_sent();
+                if seq <= last {
+                    self.0.acknowledged(session, seq);
+                    return;
+                }
+                let detail = format!("{seq} was not sent yet; the last one is {last}");
+                error(ErrorCode::UnexpectedFrame, detail, None)
+            }
+            ClientFrame::Ping => ServerFrame::Pong,
+            ClientFrame::Hello(_) => {
+                error(ErrorCode::UnexpectedFrame, "hello is the first frame and comes once".to_owned(), None)
+            }
+            ClientFrame::Publish { reference, message } => {
+                match self.0.publisher.take(session, reference, &message) {
+                    Ok(()) => return,
+                    Err(refusal) => refusal,
+                }
+            }
+            _ => error(ErrorCode::NotSupported, "topics are not supported".to_owned(), None),
+        };
+        session.say(self.0.frame(session.encoding(), &answer));
+    }
+
+    fn on_delivered(&self, session: &Arc<Session>, seq: Seq) {
+        self.0.acknowledged(session, seq);
+    }
+
+    fn on_room(&self, session: &Arc<Session>) {
+        self.0.wake(session.user());
+    }
+
+    fn last_words(&self, session: &Session, reason: &CloseReason) -> Option<bytes::Bytes> {
+        self.0.bye(session, reason)
+    }
+
+    fn on_closed(&self, session: &Arc<Session>, reason: &CloseReason) {
+        self.0.parts.pool.remove(session);
+        self.0.occupancies[session.encoding()].leave();
+        self.0.left(session);
+        if !matches!(reason, CloseReason::ClosedByPeer | CloseReason::ShuttingDown) {
+            tracing::info!(session = %session.id(), user = %session.user(), %reason, "session closed");
+        }
+    }
+}
+
+impl Core {
+    fn inbox_of(&self, user: &UserId) -> Option<Arc<dyn Store>> {
+        self.store_for(user).cloned()
+    }
+
+    /// Moves a device's cursor. A client may acknowledge faster than a store can note it, so at most one note
+    /// a session is under way, and the next one is about the newest acknowledgement.
+    fn acknowledged(self: &Arc<Self>, session: &Arc<Session>, seq: Seq) {
+        let Some(store) = self.inbox_of(session.user()) else { return };
+        let (safe, note) = session.acknowledge(seq);
+        self.receipts.note(session, safe, true);
+        if session.has_room_again() {
+            self.wake(session.user());
+        }
+        if !note {
+            return;
+        }
+        let session = Arc::clone(session);
+        self.notes.spawn_on(
+            async move {
+                let (mut noted, mut left) = (Seq::ZERO, TRIES_FOR_WHO_LEFT);
+                while let Some(upto) = session.next_note(noted) {
+                    match store.acknowledge(session.user(), session.device(), upto).await {
+                        Ok(()) => noted = upto,
+                        Err(fault) => {
+                            tracing::warn!(user = %session.user(), %fault, "an acknowledgement is not kept yet");
+                            left -= u32::from(session.is_over());
+                            if left == 0 {
+                                break;
+                            }
+                            tokio::time::sleep(STORE_RETRY).await;
+                        }
+                    }
+                }
+            },
+            &self.runtime,
+        );
+    }
+
+    /// Notes up to where a device was sent messages, now that its session is over.
+    fn left(self: &Arc<Self>, session: &Arc<Session>) {
+        let Some((sent, in_flight)) = session.leave() else { return };
+        let Some(store) = self.inbox_of(session.user()) else { return };
+        self.receipts.note(session, in_flight, false);
+        let session = Arc::clone(session);
+        self.notes.spawn_on(
+            async move {
+                if let Err(fault) = store.leave(session.user(), session.device(), sent).await {
+                    tracing::warn!(user = %session.user(), %fault, "the end of a session is not kept");
+                }
+            },
+            &self.runtime,
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! Publishing through a session.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use msgserver_pool::Session;
+use msgserver_protocol::{ErrorCode, ServerFrame};
+use serde_json::Value;
+use subtle::ConstantTimeEq;
+use tokio::sync::mpsc;
+
+use crate::core::Core;
+use crate::{Publication, PublishError, Published, Scheduler};
+
+/// How many publications of sessions may wait to be taken, and how many bytes of them; one more is refused.
+const WAITING: usize = 10_000;
+const WAITING_BYTES: usize = 64 * 1024 * 1024;
+
+/// How many of them are taken at a time: what waits together shares one sync of the store.
+const AT_ONCE: usize = 1_000;
+
+/// Who may publish through a session.
+#[derive(Clone, Default)]
+pub enum Publishers {
+    /// Nobody: there are other doors for that.
+    #[default]
+    Nobody,
+    /// Every client.
+    Everybody,
+    /// Who says hello with this key as its token.
+    WithKey(Arc<str>),
+}
+
+impl Publishers {
+    /// Whether a token is the publishers' key.
+    #[must_use]
+    pub fn know(&self, token: &str) -> bool {
+        match self {
+            Self::WithKey(key) => key.as_bytes().ct_eq(token.as_bytes()).into(),
+            Self::Nobody | Self::Everybody => false,
+        }
+    }
+
+    pub(crate) fn take_everybody(&self) -> bool {
+        matches!(self, Self::Everybody)
+    }
+}
+
+impl fmt::Debug for Publishers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nobody => "Nobody",
+            Self::Everybody => "Everybody",
+            Self::WithKey(_) => "WithKey(..)",
+        })
+    }
+}
+
+/// A `publish` frame of a session.
+pub(crate) struct Order {
+    session: Arc<Session>,
+    reference: Value,
+    /// The message, as `POST /v1/messages` takes it.
+    message: Vec<u8>,
+}
+
+fn refusal(code: ErrorCode, detail: impl ToString, reference: Value) -> ServerFrame {
+    ServerFrame::Error { code, detail: detail.to_string(), reference: Some(reference) }
+}
+
+/// Takes what sessions publish. All in one line, so that each client's publications keep their order.
+pub(crate) struct Publisher {
+    orders: mpsc::Sender<Order>,
+    bytes: AtomicUsize,
+}
+
+impl Publisher {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Order>) {
+        let (orders, waiting) = mpsc::channel(WAITING);
+        (Self { orders, bytes: AtomicUsize::new(0) }, waiting)
+    }
+
+    /// Takes what a session publishes, or says why not.
+    pub(crate) fn take(
+        &self,
+        session: &Arc<Session>,
+        reference: Value,
+        message: &Value,
+    ) -> Result<(), ServerFrame> {
+        if !session.may_publish() {
+            return Err(refusal(ErrorCode::Forbidden, "this client may not publish", reference));
+        }
+        let message = message.to_string().into_bytes();
+        let bytes = message.len();
+        let full = |reference| {
+            let detail = "too many publications wait to be taken; try again later";
+            refusal(ErrorCode::Overloaded, detail, reference)
+        };
+        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > WAITING_BYTES {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(full(reference));
+        }
+        let order = Order { session: Arc::clone(session), reference, message };
+        self.orders.try_send(order).map_err(|refused| {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            full(refused.into_inner().reference)
+        })
+    }
+}
+
+impl Core {
+    pub(crate) async fn keep_publishing(self: Arc<Self>, mut waiting: mpsc::Receiver<Order>) {
+        let scheduler = Scheduler { core: Arc::clone(&self) };
+        let mut orders = Vec::new();
+        while waiting.recv_many(&mut orders, AT_ONCE).await > 0 {
+            let mut batch = Vec::with_capacity(orders.len());
+            let mut asked = Vec::with_capacity(orders.len());
+            for Order { session, reference, message } in orders.drain(..) {
+                self.publisher.bytes.fetch_sub(message.len(), Ordering::Relaxed);
+                let read = Publication::from_json(&message);
+                asked.push((session, reference, read.map(|publication| batch.push(publication))));
+            }
+            let mut outcomes = scheduler.publish_batch(batch).await.into_iter();
+            for (session, reference, read) in asked {
+                let answer = match read {
+                    Err(fault) => refusal(ErrorCode::Invalid, fault, reference),
+                    Ok(()) => match outcomes.next().expect("an outcome for each publication") {
+                        Ok(Published { id, state }) => {
+                            ServerFrame::Published { reference, id, state: state.as_str().to_owned() }
+                        }
+                        Err(fault) => refusal(code(&fault), fault, reference),
+                    },
+                };
+                session.say(self.frame(session.encoding(), &answer));
+            }
+        }
+    }
+}
+
+fn code(fault: &PublishError) -> ErrorCode {
+    use msgserver_persistence::StoreError;
+    match fault {
+        PublishError::Store(StoreError::Conflict(_)) => ErrorCode::Conflict,
+        PublishError::Store(StoreError::Full { .. }) | PublishError::Overloaded { .. } => {
+            ErrorCode::Overloaded
+        }
+        PublishError::Store(StoreError::Unsupported { .. }) | PublishError::NotSupported(_) => {
+            ErrorCode::NotSupported
+        }
+        PublishError::Store(_) | PublishError::ShuttingDown => ErrorCode::Unavailable,
+        _ => ErrorCode::Invalid,
+    }
+}

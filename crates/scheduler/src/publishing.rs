@@ -1,0 +1,336 @@
+//! From a publication to the inboxes and the lanes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use msgserver_message::{
+    Content, MAX_CONTENT_BYTES, Message, MessageId, Receipt, Stage, Target, Timestamp, UserId,
+};
+use msgserver_persistence::{Append, Appended, Cancelled, Recipients, Released, StoreError};
+use msgserver_pool::Notice;
+
+use crate::core::Core;
+use crate::delivering::{Job, STORE_RETRY};
+use crate::{Publication, PublishError, Published, Scheduler};
+
+/// How many scheduled messages are handed on at a time.
+const RELEASED_AT_ONCE: usize = 1000;
+
+/// The schedule is looked at this often at least: another server may share it, and the clock may be set.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// How often the store is asked to forget what is old.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+impl Scheduler {
+    /// Takes a message; done once it is as safe as the store promises.
+    ///
+    /// # Errors
+    /// [`PublishError`] says why it was refused.
+    pub async fn publish(&self, publication: Publication) -> Result<Published, PublishError> {
+        let mut outcomes = self.publish_batch(vec![publication]).await;
+        outcomes.pop().expect("an outcome for each publication")
+    }
+
+    /// Takes several messages; done once they are as safe as the store promises, for which they wait once and
+    /// not once each. The outcomes are in the order of the publications.
+    pub async fn publish_batch(&self, batch: Vec<Publication>) -> Vec<Result<Published, PublishError>> {
+        let outcomes = self.core.publish(batch).await;
+        let refused = outcomes.iter().filter(|outcome| outcome.is_err()).count() as u64;
+        self.core.counters.refused.fetch_add(refused, Ordering::Relaxed);
+        self.core.counters.accepted.fetch_add(outcomes.len() as u64 - refused, Ordering::Relaxed);
+        outcomes
+    }
+
+    /// Sends to everybody who is connected now.
+    ///
+    /// # Errors
+    /// As [`Scheduler::publish`].
+    pub async fn send_notice(&self, content: Content) -> Result<Published, PublishError> {
+        self.publish(Publication::new(Target::All, content)).await
+    }
+
+    /// Sends to one user, or to several: `user` or a list of users.
+    ///
+    /// # Errors
+    /// As [`Scheduler::publish`].
+    pub async fn send_message(
+        &self,
+        content: Content,
+        to: impl Into<Target>,
+    ) -> Result<Published, PublishError> {
+        self.publish(Publication::new(to, content)).await
+    }
+
+    /// What became of a message; nothing if it is not known, or not any more.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be asked.
+    pub async fn receipt(&self, id: MessageId) -> Result<Option<Receipt>, StoreError> {
+        match &self.core.parts.store {
+            Some(store) => self.core.receipt(&**store, id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Takes back a message, as far as it is not delivered yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be asked.
+    pub async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError> {
+        match &self.core.parts.store {
+            Some(store) => store.cancel(id).await,
+            None => Ok(Cancelled::Unknown),
+        }
+    }
+}
+
+/// A publication that can be.
+struct Prepared {
+    message: Arc<Message>,
+    /// For whom it is kept; taken by the store.
+    kept: Option<Append>,
+    /// For whom it is only tried.
+    passing: Vec<UserId>,
+    notice: Option<Arc<Notice>>,
+    /// What it is in once it is taken, unless the store has it wait for its time.
+    state: Stage,
+    /// Whether its publisher has named a time for it.
+    has_time: bool,
+}
+
+/// To whom something goes as a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Audience {
+    Everybody,
+    /// The others get it from their inboxes.
+    WithoutInbox,
+}
+
+impl Core {
+    async fn publish(self: &Arc<Self>, batch: Vec<Publication>) -> Vec<Result<Published, PublishError>> {
+        let mut prepared: Vec<_> = batch.into_iter().map(|publication| self.prepare(publication)).collect();
+        let appends: Vec<_> = prepared.iter_mut().flatten().map(|one| one.kept.take()).collect();
+        let asked: Vec<_> = appends.iter().map(Option::is_some).collect();
+        let appends: Vec<_> = appends.into_iter().flatten().collect();
+        let mut answers = match &self.parts.store {
+            Some(store) if !appends.is_empty() => store.append(appends).await,
+            _ => Vec::new(),
+        }
+        .into_iter();
+        let mut asked = asked.into_iter();
+        let mut outcomes = Vec::with_capacity(prepared.len());
+        for one in prepared {
+            let outcome = match one {
+                Err(fault) => Err(fault),
+                Ok(one) => {
+                    let was_asked = asked.next().expect("a note for each publication that can be");
+                    let answer = was_asked.then(|| answers.next().expect("an answer for each append"));
+                    match answer.transpose() {
+                        Ok(appended) => Ok(self.hand_on(one, appended).await),
+                        Err(fault) => Err(fault.into()),
+                    }
+                }
+            };
+            outcomes.push(outcome);
+        }
+        self.put_to_work();
+        outcomes
+    }
+
+    fn prepare(&self, publication: Publication) -> Result<Prepared, PublishError> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(PublishError::ShuttingDown);
+        }
+        let bytes = publication.content.as_json().len();
+        if bytes > MAX_CONTENT_BYTES {
+            return Err(PublishError::TooLong { bytes, limit: MAX_CONTENT_BYTES });
+        }
+        let mut message = Message::new(publication.content);
+        let check_id = publication.id.is_some();
+        message.id = publication.id.unwrap_or(message.id);
+        message.priority = publication.priority;
+        message.collapse_key = publication.collapse_key;
+        let starts = publication.deliver_at.unwrap_or(message.sent_at).max(message.sent_at);
+        message.expires_at = publication.ttl.map(|ttl| starts.saturating_add(ttl));
+        let later = publication.deliver_at.is_some_and(|at| at > message.sent_at);
+
+        let has_store = self.parts.store.is_some();
+        let mut passing = Vec::new();
+        let (recipients, audience) = match publication.target {
+            Target::All => {
+                self.admit(self.reactor().notices_waiting())?;
+                let stored = publication.store == Some(true);
+                if stored && !has_store {
+                    return Err(PublishError::NeedsStore("a notice with \"store\": true"));
+                }
+                let audience = if stored { Audience::WithoutInbox } else { Audience::Everybody };
+                let recipients = match stored {
+                    true => Some(Recipients::Known),
+                    false => (has_store && later).then_some(Recipients::Nobody),
+                };
+                (recipients, Some(audience))
+            }
+            Target::User(user) => (self.inboxes(vec![user], publication.store, &mut passing)?, None),
+            Target::Users(mut users) => {
+                users.sort_unstable();
+                users.dedup();
+                (self.inboxes(users, publication.store, &mut passing)?, None)
+            }
+            _ => return Err(PublishError::NotSupported("publishing to a topic")),
+        };
+        if later && (recipients.is_none() || !passing.is_empty()) {
+            return Err(PublishError::NeedsStore("deliver_at"));
+        }
+        let state = match &recipients {
+            Some(Recipients::Users(_) | Recipients::Known) => Stage::Accepted,
+            _ => Stage::Queued,
+        };
+        // An id counts once also where nothing is kept.
+        let recipients = recipients.or((has_store && check_id).then_some(Recipients::Nobody));
+        let message = Arc::new(message);
+        let notice = audience.map(|audience| self.notice(&message, audience)).transpose()?;
+        let kept = recipients.map(|recipients| Append {
+            message: Arc::clone(&message),
+            recipients,
+            check_id,
+            deliver_at: publication.deliver_at,
+            if_full: publication.if_full,
+        });
+        Ok(Prepared { message, kept, passing, notice, state, has_time: publication.deliver_at.is_some() })
+    }
+
+    /// The inboxes that a message goes into; users without one are put among `passing`.
+    fn inboxes(
+        &self,
+        users: Vec<UserId>,
+        store: Option<bool>,
+        passing: &mut Vec<UserId>,
+    ) -> Result<Option<Recipients>, PublishError> {
+        if users.is_empty() {
+            return Err(PublishError::NoUser);
+        }
+        self.admit(self.parts.queue.len())?;
+        let has_inbox = |user: &UserId| store != Some(false) && self.store_for(user).is_some();
+        let (kept, others): (Vec<_>, Vec<_>) = users.into_iter().partition(has_inbox);
+        *passing = others;
+        Ok((!kept.is_empty()).then(|| Recipients::Users(kept.into())))
+    }
+
+    fn admit(&self, waiting: usize) -> Result<(), PublishError> {
+        let limit = self.settings.queue_limit;
+        if waiting < limit { Ok(()) } else { Err(PublishError::Overloaded { waiting, limit }) }
+    }
+
+    /// What is kept is answered for; from here on nothing can be refused.
+    async fn hand_on(&self, one: Prepared, appended: Option<Appended>) -> Published {
+        let Prepared { message, passing, notice, mut state, has_time, .. } = one;
+        let id = message.id;
+        match appended {
+            Some(Appended::Scheduled) => {
+                state = Stage::Scheduled;
+                self.schedule.notify_one();
+            }
+            // Its time may have come since it was taken, and the answer is to be the first one's.
+            Some(Appended::Duplicate) if has_time => state = self.first_state(id).await.unwrap_or(state),
+            Some(Appended::Duplicate) => {}
+            appended => {
+                if let Some(notice) = notice {
+                    self.reactor().broadcast(&notice);
+                }
+                if let Some(Appended::New(seqs)) = appended {
+                    for (user, seq) in seqs {
+                        self.parts.queue.push(&user, Job::kept(&message, seq));
+                    }
+                }
+                for user in passing {
+                    self.parts.queue.push(&user, Job::passing(&message));
+                }
+            }
+        }
+        Published { id, state }
+    }
+
+    /// What was said of a message when it was taken.
+    async fn first_state(&self, id: MessageId) -> Option<Stage> {
+        let receipt = self.parts.store.as_ref()?.receipt(id).await.ok()??;
+        receipt.steps.first().map(|step| step.state)
+    }
+
+    /// The message for every session, or for those whose users have no inbox. Encoded before anything is kept: what
+    /// has no form at one of the doors is refused.
+    fn notice(&self, message: &Message, audience: Audience) -> Result<Arc<Notice>, PublishError> {
+        let notice = Notice::new(message.clone(), Arc::clone(&self.encoders))?;
+        Ok(Arc::new(match audience {
+            Audience::Everybody => notice,
+            Audience::WithoutInbox => notice.without_inbox(),
+        }))
+    }
+
+    /// Hands on what was scheduled, each when its time has come.
+    pub(crate) async fn keep_schedule(self: Arc<Self>) {
+        let Some(store) = self.parts.store.clone() else { return };
+        let mut stopping = self.stopping.subscribe();
+        loop {
+            let wait = match store.release_due(Timestamp::now(), RELEASED_AT_ONCE).await {
+                Ok(due) => {
+                    due.released.into_iter().for_each(|released| self.release(released));
+                    self.put_to_work();
+                    due.next.map_or(LONGEST_WAIT, |next| {
+                        let now = Timestamp::now().as_millis();
+                        Duration::from_millis(next.as_millis().saturating_sub(now)).min(LONGEST_WAIT)
+                    })
+                }
+                Err(fault) => {
+                    tracing::warn!(%fault, "the schedule cannot be read");
+                    STORE_RETRY
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.schedule.notified() => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            }
+        }
+    }
+
+    fn release(&self, released: Released) {
+        let Released { message, recipients, seqs } = released;
+        let audience = match recipients {
+            Recipients::Nobody => Some(Audience::Everybody),
+            Recipients::Known => Some(Audience::WithoutInbox),
+            Recipients::Users(_) => None,
+        };
+        match audience.map(|audience| self.notice(&message, audience)).transpose() {
+            Ok(notice) => notice.iter().for_each(|notice| self.reactor().broadcast(notice)),
+            Err(fault) => tracing::warn!(id = %message.id, %fault, "a scheduled notice was not sent"),
+        }
+        for (user, seq) in seqs {
+            self.parts.queue.push(&user, Job::kept(&message, seq));
+        }
+    }
+
+    /// Has the store forget what is old.
+    pub(crate) async fn keep_tidy(self: Arc<Self>) {
+        let Some(store) = self.parts.store.clone() else { return };
+        let mut stopping = self.stopping.subscribe();
+        loop {
+            let more = match store.sweep(Timestamp::now()).await {
+                Ok(swept) => {
+                    self.counters.expired.fetch_add(swept.expired, Ordering::Relaxed);
+                    swept.more
+                }
+                Err(fault) => {
+                    tracing::warn!(%fault, "what is old cannot be forgotten");
+                    false
+                }
+            };
+            let wait = if more { Duration::from_millis(100) } else { SWEEP_EVERY };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            }
+        }
+    }
+}
