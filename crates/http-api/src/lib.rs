@@ -1,5 +1,5 @@
-//! The HTTP door of msgserver: publishing, figures, health. Paths, bodies and answers are in
-//! `docs/protocol.md`.
+//! The HTTP door of msgserver: publishing, what became of a message, users, figures, health. Paths, bodies and
+//! answers are in `docs/protocol.md`, and for programs in the OpenAPI document at `/openapi.json`.
 //!
 //! The first msgserver's `POST /msg/sender` is here as its clients know it: the body is `1` or `0`.
 //!
@@ -20,13 +20,19 @@
 //! }
 //! ```
 
+mod answer;
+mod api;
+mod batch;
 mod body;
 mod connections;
+mod figures;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod lingering;
 mod messages;
 mod problem;
 mod routes;
+mod seed;
+mod users;
 
-pub use routes::HttpApi;
+pub use api::HttpApi;

@@ -1,11 +1,11 @@
 //! Errors as RFC 9457 has them.
 
 use msgserver_persistence::StoreError;
-use msgserver_scheduler::PublishError;
+use msgserver_scheduler::{InvalidPublication, PublishError};
 use serde::Serialize;
-use warp::http::{Method, Response, StatusCode, header};
+use warp::http::{Response, StatusCode, header};
 
-/// How long a refused publisher waits, in seconds.
+/// How long a refused client waits, in seconds.
 const RETRY_AFTER: &str = "1";
 
 #[derive(Debug, Serialize)]
@@ -17,7 +17,7 @@ pub(crate) struct Problem {
     detail: String,
     /// What a method that is not allowed would have to be.
     #[serde(skip)]
-    allowed: Option<Method>,
+    allowed: Option<String>,
 }
 
 impl Problem {
@@ -32,7 +32,13 @@ impl Problem {
         }
     }
 
-    pub(crate) fn not_allowed(method: &Method, path: &str, allowed: Method) -> Self {
+    /// What was sent is not right.
+    pub(crate) fn bad(detail: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// `allowed` is a list as the header has it: `GET, DELETE`.
+    pub(crate) fn not_allowed(method: &str, path: &str, allowed: String) -> Self {
         let detail = format!("{path} takes {allowed} and not {method}");
         Self { allowed: Some(allowed), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail) }
     }
@@ -47,19 +53,41 @@ impl Problem {
             response = response.header(header::WWW_AUTHENTICATE, "Bearer");
         }
         if let Some(allowed) = &self.allowed {
-            response = response.header(header::ALLOW, allowed.as_str());
+            response = response.header(header::ALLOW, allowed);
         }
         let body = serde_json::to_vec(self).expect("texts and a number have a form in JSON");
         response.body(body).expect("the parts of the response are constants")
     }
 }
 
+impl From<StoreError> for Problem {
+    fn from(fault: StoreError) -> Self {
+        let status = match &fault {
+            StoreError::Conflict(_) => StatusCode::CONFLICT,
+            StoreError::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
+            StoreError::Full { .. } => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, fault)
+    }
+}
+
+impl From<InvalidPublication> for Problem {
+    fn from(fault: InvalidPublication) -> Self {
+        let status = match fault {
+            InvalidPublication::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, fault)
+    }
+}
+
 impl From<PublishError> for Problem {
     fn from(fault: PublishError) -> Self {
-        let status = match &fault {
-            PublishError::Store(StoreError::Conflict(_)) => StatusCode::CONFLICT,
+        let status = match fault {
+            PublishError::Store(fault) => return fault.into(),
             PublishError::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
-            PublishError::Store(_) | PublishError::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            PublishError::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             PublishError::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             PublishError::NotSupported(_) => StatusCode::NOT_IMPLEMENTED,
             _ => StatusCode::BAD_REQUEST,
