@@ -35,12 +35,15 @@ pub use msgserver_handshake::{HandshakeError, ServerKey};
 #[cfg(feature = "http")]
 pub use msgserver_http_api::HttpApi;
 pub use msgserver_message::{
-    Content, DeviceId, InvalidContent, InvalidId, InvalidName, Message, MessageId, Seq, SessionId, Target,
-    Timestamp, Topic, UserId,
+    CollapseKey, Content, DeviceId, InvalidContent, InvalidId, InvalidName, Message, MessageId, Priority,
+    Receipt, Seq, SessionId, Stage, Step, Target, Timestamp, Topic, UserId,
 };
 #[cfg(feature = "disk")]
 pub use msgserver_persistence::DiskStore;
-pub use msgserver_persistence::{Appended, Cursor, Entry, Inbox, MemoryStore, Store, StoreError};
+pub use msgserver_persistence::{
+    Append, Appended, Cancelled, Cursor, Device, Due, Entry, IfFull, Inbox, Limits, MemoryStore, Recipients,
+    Released, Store, StoreError, Swept,
+};
 #[cfg(feature = "redis")]
 pub use msgserver_persistence::{RedisStore, TakenOver};
 pub use msgserver_pool::{Pool, ReactorOptions, Replacement, Session, Sessions, ShardedPool};
@@ -50,6 +53,6 @@ pub use msgserver_protocol::{
 };
 pub use msgserver_queue::{Lane, LaneQueue, Queue};
 pub use msgserver_scheduler::{
-    AsyncFunction, Authenticate, FailedDelivery, FailureReason, Figures, Filter, Job, Networks, Publication,
-    PublishError, Published, Scheduler, Settings, SharedSecret, State,
+    AsyncFunction, Authenticate, FailedDelivery, FailureReason, Figures, Filter, InvalidPublication, Job,
+    Networks, Presence, Publication, PublishError, Published, Publishers, Scheduler, Settings, SharedSecret,
 };

@@ -317,7 +317,8 @@ fn a_network_that_is_denied_or_not_among_the_allowed_is_told_so() {
         server.wait_for("connections_refused", 2);
     }
     let directory = tempfile::tempdir().unwrap();
-    let server = serve(directory.path(), "", &["--frame", ANY, "--network-allow", "127.0.0.1"]);
+    let server =
+        serve(directory.path(), "", &["--listen", "off", "--frame", ANY, "--network-allow", "127.0.0.1"]);
     hello(&server, "ada", "phone");
 }
 
@@ -424,7 +425,8 @@ fn settings_reach_what_they_are_for() {
 #[test]
 fn who_says_nothing_in_the_configured_time_is_told_so() {
     let directory = tempfile::tempdir().unwrap();
-    let flags = ["--listen", ANY, "--shared-secret", "s3cret", "--limits-opening-deadline", "50ms"];
+    let flags =
+        ["--listen", ANY, "--frame", "off", "--shared-secret", "s3cret", "--limits-opening-deadline", "50ms"];
     let server = serve(directory.path(), "", &flags);
     assert_eq!(everything_from(server.connect("listen")), "nothing came in time");
 }
@@ -435,7 +437,8 @@ fn a_key_that_is_kept_is_the_one_that_clients_get() {
     let key = directory.path().join("key.pem");
     let vectors: Value =
         serde_json::from_str(include_str!("../../handshake/tests/vectors/handshake.json")).unwrap();
-    let flags = ["--encrypt", "--listen", ANY, "--encryption-key-file", key.to_str().unwrap()];
+    let flags =
+        ["--encrypt", "--listen", ANY, "--frame", "off", "--encryption-key-file", key.to_str().unwrap()];
     for kept in vectors["servers"].as_array().unwrap() {
         std::fs::write(&key, kept["pkcs8_pem"].as_str().unwrap()).unwrap();
         let expected = kept["step1"].as_str().unwrap();
@@ -454,7 +457,7 @@ fn a_key_that_is_kept_is_the_one_that_clients_get() {
 #[test]
 fn what_others_have_ends_the_start_with_the_key_and_the_value() {
     let directory = tempfile::tempdir().unwrap();
-    let server = serve(directory.path(), "", &["--frame", ANY]);
+    let server = serve(directory.path(), "", &["--listen", "off", "--frame", ANY]);
     let taken = server.address("frame");
     let other = tempfile::tempdir().unwrap();
     let data = |directory: &Path| directory.join("data").to_str().unwrap().to_owned();
@@ -502,7 +505,7 @@ fn a_json_log_is_an_object_a_line_from_the_start_to_the_end() {
         assert_eq!(open["address"], server.doors[door], "{open}");
     }
 
-    let server = serve(directory.path(), "", &["--frame", ANY]);
+    let server = serve(directory.path(), "", &["--listen", "off", "--frame", ANY]);
     let mut failing = msgserver(&["serve", "--log-format", "json", "--store", "memory", "--http", ANY]);
     let failed = said(failing.args(["--listen", ANY, "--frame", server.address("frame")]));
     assert_eq!(failed.code, 1);

@@ -1,22 +1,30 @@
 //! `msgserver listen`: a client of the `frame` protocol.
 
+mod place;
+
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use futures_util::{SinkExt, StreamExt};
-use msgserver_message::{DeviceId, Seq, UserId};
+use msgserver_message::{Content, DeviceId, Seq, UserId};
 use msgserver_protocol::{
     ByeCode, ClientFrame, FrameDecoder, FrameFormat, Hello, MAX_FRAME_BYTES, ServerFrame,
 };
 use tokio::net::TcpStream;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::codec::Framed;
 
+use self::place::Place;
 use super::Fault;
 
 /// The first wait before a new connection, and the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LAST_WAIT: Duration = Duration::from_secs(30);
+
+/// How many messages are printed, at most, before they are acknowledged.
+const AT_ONCE: usize = 256;
 
 #[derive(Args)]
 pub(crate) struct Listen {
@@ -32,12 +40,21 @@ pub(crate) struct Listen {
     /// The proof: the shared secret
     #[arg(long, env = "MSGSERVER_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// Keep the number of the last message here, so that the next run prints none again; a kill -9 may come between
+    /// the two
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
 }
 
 /// How a connection ended.
 enum End {
-    Lost(String),
+    /// There may be another, after the time that the server has named.
+    Lost(String, Option<Duration>),
     Refused(String),
+}
+
+fn lost(fault: impl ToString) -> End {
+    End::Lost(fault.to_string(), None)
 }
 
 impl Listen {
@@ -46,29 +63,39 @@ impl Listen {
         let Some(address) = address else {
             return Err(Fault::Usage(vec![format!("--url {}: begin it with tcp://", self.url)]));
         };
+        let device = self.device.clone().unwrap_or_else(DeviceId::unnamed);
+        let place = Place::read(self.state.clone(), &self.user, &device);
+        let place = place.map_err(|fault| {
+            let path = self.state.as_deref().unwrap_or_else(|| "".as_ref()).display();
+            Fault::Failed(format!("--state {path}: {fault}"))
+        })?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::failed)?;
         runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate()).map_err(Fault::failed)?;
+            let mut interrupt = signal(SignalKind::interrupt()).map_err(Fault::failed)?;
+            // Between two waits: what is printed is noted.
             tokio::select! {
-                fault = self.stay_connected(&address) => Err(fault),
-                _ = tokio::signal::ctrl_c() => Ok(()),
+                fault = self.stay_connected(&address, place) => Err(fault),
+                _ = terminate.recv() => Ok(()),
+                _ = interrupt.recv() => Ok(()),
             }
         })
     }
 
-    async fn stay_connected(&self, address: &str) -> Fault {
+    async fn stay_connected(&self, address: &str, mut place: Place) -> Fault {
         let mut wait = FIRST_WAIT;
-        let mut seen = Seq::ZERO;
         loop {
             let end = match TcpStream::connect(address).await {
-                Ok(socket) => self.follow(socket, &mut seen, &mut wait).await,
-                Err(fault) => End::Lost(fault.to_string()),
+                Ok(socket) => self.follow(socket, &mut place, &mut wait).await,
+                Err(fault) => lost(fault),
             };
             match end {
                 End::Refused(detail) => return Fault::Failed(detail),
-                End::Lost(detail) => {
-                    // Jitter: a server that comes back is not met by all its clients at once.
-                    let wait_now = wait.mul_f64(rand::random_range(0.5..1.0));
+                End::Lost(detail, named) => {
+                    // Jitter: a server that comes back is not met by all its clients at once. A time that it has
+                    // named is spread already.
+                    let wait_now = named.unwrap_or_else(|| wait.mul_f64(rand::random_range(0.5..1.0)));
                     eprintln!(
                         "not connected to {address}: {detail}; trying again in {} ms",
                         wait_now.as_millis()
@@ -80,61 +107,85 @@ impl Listen {
         }
     }
 
-    async fn follow(&self, socket: TcpStream, seen: &mut Seq, wait: &mut Duration) -> End {
-        let lost = |fault: &dyn std::fmt::Display| End::Lost(fault.to_string());
+    async fn follow(&self, socket: TcpStream, place: &mut Place, wait: &mut Duration) -> End {
         let codec = FrameDecoder::<ServerFrame>::new(FrameFormat::Json, MAX_FRAME_BYTES);
-        let mut frames = Framed::new(socket, codec);
+        let (mut say, frames) = Framed::new(socket, codec).split();
+        let mut frames = frames.ready_chunks(AT_ONCE);
         let hello = Hello {
             user: Some(self.user.clone()),
             device: self.device.clone(),
             token: self.token.clone(),
             topics: Vec::new(),
         };
-        if let Err(fault) = frames.send(ClientFrame::Hello(hello)).await {
-            return lost(&fault);
+        if let Err(fault) = say.send(ClientFrame::Hello(hello)).await {
+            return lost(fault);
         }
         let mut heartbeat = Duration::from_secs(30);
         loop {
-            let frame = match tokio::time::timeout(heartbeat, frames.next()).await {
+            let came = match tokio::time::timeout(heartbeat, frames.next()).await {
                 Err(_) => {
-                    if let Err(fault) = frames.send(ClientFrame::Ping).await {
-                        return lost(&fault);
+                    if let Err(fault) = say.send(ClientFrame::Ping).await {
+                        return lost(fault);
                     }
                     continue;
                 }
-                Ok(None) => return lost(&"the server closed the connection"),
-                Ok(Some(Err(fault))) => return lost(&fault),
-                Ok(Some(Ok(frame))) => frame,
+                Ok(None) => return lost("the server closed the connection"),
+                Ok(Some(came)) => came,
             };
-            match frame {
-                ServerFrame::Welcome { user, device, heartbeat_ms, .. } => {
-                    eprintln!("connected as {user}, device {device}; Ctrl-C ends");
-                    heartbeat = Duration::from_millis(heartbeat_ms / 2).max(Duration::from_secs(1));
-                    *wait = FIRST_WAIT;
-                }
-                ServerFrame::Message { seq, content, .. } => {
-                    // What comes again after a lost acknowledgement is acknowledged and not shown twice.
-                    if seq.is_none_or(|seq| seq > *seen) {
-                        let text = content.as_text().unwrap_or_else(|| content.as_json().to_owned());
-                        let mut out = std::io::stdout().lock();
-                        if let Err(fault) = writeln!(out, "{text}").and_then(|()| out.flush()) {
+            let (mut printed, mut arrived, mut end) = (place.seq(), None, None);
+            for frame in came {
+                match frame {
+                    Err(fault) => end = end.or(Some(lost(fault))),
+                    Ok(ServerFrame::Welcome { user, device, heartbeat_ms, resumed, .. }) => {
+                        eprintln!("connected as {user}, device {device}; Ctrl-C ends");
+                        heartbeat = Duration::from_millis(heartbeat_ms / 2).max(Duration::from_secs(1));
+                        *wait = FIRST_WAIT;
+                        if !resumed {
+                            // A server that has forgotten the device may count from 1 again.
+                            printed = Seq::ZERO;
+                        }
+                    }
+                    Ok(ServerFrame::Message { seq, content, .. }) => {
+                        // What comes again after a lost acknowledgement is acknowledged and not printed twice.
+                        if seq.is_none_or(|seq| seq > printed)
+                            && let Err(fault) = print(&content)
+                        {
                             return End::Refused(format!("standard output: {fault}"));
                         }
+                        printed = printed.max(seq.unwrap_or_default());
+                        arrived = arrived.max(seq);
                     }
-                    if let Some(seq) = seq {
-                        *seen = seq.max(*seen);
-                        if let Err(fault) = frames.send(ClientFrame::Ack { seq }).await {
-                            return lost(&fault);
-                        }
+                    Ok(ServerFrame::Bye {
+                        code: ByeCode::Unauthorized | ByeCode::Replaced, detail, ..
+                    }) => {
+                        end = Some(End::Refused(detail));
                     }
+                    Ok(ServerFrame::Bye { detail, retry_after_ms, .. }) => {
+                        end = Some(End::Lost(detail, retry_after_ms.map(Duration::from_millis)));
+                    }
+                    Ok(ServerFrame::Error { detail, .. }) => eprintln!("the server says: {detail}"),
+                    Ok(_) => {}
                 }
-                ServerFrame::Bye { code: ByeCode::Unauthorized | ByeCode::Replaced, detail, .. } => {
-                    return End::Refused(detail);
-                }
-                ServerFrame::Bye { detail, .. } => return End::Lost(detail),
-                ServerFrame::Error { detail, .. } => eprintln!("the server says: {detail}"),
-                _ => {}
+            }
+            // Only what is printed and noted is acknowledged: the server sends it no more.
+            if let Err(fault) = place.move_to(printed) {
+                return End::Refused(format!("the state file: {fault}"));
+            }
+            if let Some(seq) = arrived
+                && let Err(fault) = say.send(ClientFrame::Ack { seq }).await
+            {
+                return end.unwrap_or_else(|| lost(fault));
+            }
+            if let Some(end) = end {
+                return end;
             }
         }
     }
+}
+
+fn print(content: &Content) -> std::io::Result<()> {
+    let text = content.as_text().unwrap_or_else(|| content.as_json().to_owned());
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use clap::Args;
 use msgserver::{
-    DiskStore, Door, Encryption, HttpApi, MemoryStore, RedisStore, Server, ServerKey, SharedSecret, Store,
+    DiskStore, Door, Encryption, HttpApi, MemoryStore, Publishers, RedisStore, Server, ServerKey,
+    SharedSecret, Store,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -92,6 +93,10 @@ async fn build(configuration: &Configuration) -> Result<Server, Fault> {
     let mut settings = configuration.settings.clone();
     let limit = configuration.max_connections.unwrap_or(usize::MAX);
     settings.max_connections = limit.min(descriptors::for_connections());
+    settings.publishers = match &configuration.api_key {
+        Some(key) => Publishers::WithKey(key.as_str().into()),
+        None => Publishers::Everybody,
+    };
     let listen = &configuration.listen;
     let mut builder = Server::builder()
         .settings(settings)
@@ -128,8 +133,11 @@ fn server_key(configuration: &Configuration) -> Result<ServerKey, Fault> {
 
 async fn open_store(configuration: &Configuration) -> Result<Arc<dyn Store>, Fault> {
     match &configuration.store {
-        StoreChoice::Memory => Ok(Arc::new(MemoryStore::new())),
-        StoreChoice::Disk => Ok(Arc::new(DiskStore::open(&configuration.data_dir).map_err(Fault::failed)?)),
+        StoreChoice::Memory => Ok(Arc::new(MemoryStore::with_limits(configuration.inbox))),
+        StoreChoice::Disk => {
+            let store = DiskStore::with_limits(&configuration.data_dir, configuration.inbox);
+            Ok(Arc::new(store.map_err(Fault::failed)?))
+        }
         StoreChoice::Redis(url) => {
             let store = RedisStore::connect(url).await.map_err(Fault::failed)?;
             let taken = store.take_over().await.map_err(Fault::failed)?;

@@ -72,6 +72,32 @@ impl Http {
         self.request("POST", path, &body.to_string())
     }
 
+    /// What a call gives that is to succeed.
+    pub fn call(&mut self, method: &str, path: &str, body: &str) -> Value {
+        let answer = self.request(method, path, body).unwrap();
+        assert!(matches!(answer.status, 200 | 202), "{method} {path} {body}: {answer:?}");
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    pub fn get(&mut self, path: &str) -> Value {
+        self.call("GET", path, "")
+    }
+
+    /// Publishes a message that is to be taken; gives its id and its state.
+    pub fn publish(&mut self, message: &Value) -> (String, String) {
+        let answer = self.call("POST", "/v1/messages", &message.to_string());
+        let field = |name: &str| answer[name].as_str().unwrap().to_owned();
+        (field("id"), field("state"))
+    }
+
+    /// Publishes many messages that are to be taken; gives their ids.
+    pub fn publish_all(&mut self, messages: impl IntoIterator<Item = Value>) -> Vec<String> {
+        let messages: Value = messages.into_iter().collect();
+        let results = self.call("POST", "/v1/messages/batch", &messages.to_string());
+        let id = |result: &Value| result["id"].as_str().unwrap_or_else(|| panic!("{result}")).to_owned();
+        results.as_array().unwrap().iter().map(id).collect()
+    }
+
     /// The status line and headers of the next answer, which may be an interim one.
     pub fn head(&mut self) -> io::Result<(u16, String)> {
         let mut head = Vec::new();

@@ -46,9 +46,8 @@ impl Server {
     }
 
     fn spawn(mut command: Command, directory: &Path, flags: &[&str]) -> Self {
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--frame", "127.0.0.1:0", "--http", "127.0.0.1:0"])
-            .args(flags);
+        let doors = ["--listen", "--frame", "--http"].into_iter().filter(|door| !flags.contains(door));
+        command.arg("serve").args(doors.flat_map(|door| [door, "127.0.0.1:0"])).args(flags);
         Self::run(command, directory)
     }
 
@@ -120,6 +119,20 @@ impl Server {
 
     pub fn post(&self, path: &str, body: &Value) -> (u16, String) {
         self.request("POST", path, None, Some(body.to_string()))
+    }
+
+    pub fn http(&self) -> Http {
+        Http::connect(self.address("http")).unwrap()
+    }
+
+    /// Waits until the store knows that a user has no connected device.
+    pub fn wait_until_away(&self, user: &str) {
+        let mut http = self.http();
+        until(|| {
+            let user = http.get(&format!("/v1/users/{user}"));
+            let devices = user["devices"].as_array().unwrap();
+            devices.iter().all(|device| device["connected"] == false).then_some(())
+        });
     }
 
     pub fn stats(&self) -> Value {
@@ -206,4 +219,26 @@ pub fn hello(server: &Server, user: &str, device: &str) -> (TcpStream, Value) {
     let welcome = read_frame(&mut socket);
     assert_eq!(welcome["type"], "welcome");
     (socket, welcome)
+}
+
+/// Acknowledges, and waits until the server has heard it.
+pub fn acknowledge(socket: &mut TcpStream, seq: u64) {
+    write_frame(socket, &json!({"type": "ack", "seq": seq}));
+    assert_no_more(socket);
+}
+
+/// Nothing more was sent so far: the answer to a ping is the next frame.
+pub fn assert_no_more(socket: &mut TcpStream) {
+    write_frame(socket, &json!({"type": "ping"}));
+    assert_eq!(read_frame(socket)["type"], "pong");
+}
+
+/// The contents of the next messages.
+pub fn contents(socket: &mut impl Read, count: usize) -> Vec<Value> {
+    let next = |_| {
+        let frame = read_frame(socket);
+        assert_eq!(frame["type"], "message", "{frame}");
+        frame["content"].clone()
+    };
+    (0..count).map(next).collect()
 }

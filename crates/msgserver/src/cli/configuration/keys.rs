@@ -182,6 +182,43 @@ pub(crate) static SECTIONS: &[Section] = &[
                 Box::new(Count(&mut c.settings.reactor.threads, 1..=1024))
             })
             .by_default("half the processors"),
+            Key::new(
+                "sessions.window",
+                "How many kept messages a device may have been sent and not acknowledged",
+                |c| Box::new(Count(&mut c.settings.window, 1..=1_000_000)),
+            ),
+            Key::new(
+                "sessions.ack_timeout",
+                "How long a device that acknowledges may take before what it was sent is sent again",
+                |c| Box::new(Time(&mut c.settings.ack_timeout, millis(100)..=hours(24))),
+            ),
+            Key::new(
+                "sessions.return_within",
+                "Over how long clients are told to spread their return when the server stops",
+                |c| Box::new(Time(&mut c.settings.return_within, Duration::ZERO..=hours(1))),
+            ),
+        ],
+    },
+    Section {
+        title: "Inboxes in memory and on disk",
+        keys: &[
+            Key::new("inbox.messages", "Most messages that wait for one user; the oldest go first", |c| {
+                Box::new(Count(&mut c.inbox.messages, 1..=1_000_000_000))
+            }),
+            Key::new("inbox.bytes", "Most bytes that wait for one user; the oldest go first", |c| {
+                Box::new(Size(&mut c.inbox.bytes, KIB..=1024 * MIB))
+            }),
+            Key::new("inbox.age", "How long a message waits", |c| {
+                Box::new(Time(&mut c.inbox.age, millis(1000)..=hours(24 * 3650)))
+            }),
+            Key::new("inbox.device_ttl", "How long a device is known after it was last seen", |c| {
+                Box::new(Time(&mut c.inbox.device_ttl, millis(1000)..=hours(24 * 3650)))
+            }),
+            Key::new(
+                "inbox.receipts",
+                "How long it is known what became of a message; 0s for not at all",
+                |c| Box::new(Time(&mut c.inbox.receipts, Duration::ZERO..=hours(24 * 3650))),
+            ),
         ],
     },
     Section {

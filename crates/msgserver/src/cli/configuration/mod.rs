@@ -19,7 +19,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use msgserver::{Networks, Settings};
+use msgserver::{Limits, Networks, Settings};
 
 pub(crate) use flags::Flags;
 use given::{Given, Source};
@@ -46,6 +46,8 @@ pub(crate) struct Configuration {
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) networks: Networks,
     pub(crate) settings: Settings,
+    /// Of each user's inbox, in the stores that are this program's own.
+    pub(crate) inbox: Limits,
     /// Of all raw TCP doors together.
     pub(crate) max_connections: Option<usize>,
     /// How long an HTTP client may take.
@@ -79,6 +81,7 @@ impl Default for Configuration {
             ready_file: None,
             networks: Networks::default(),
             settings: Settings::default(),
+            inbox: Limits::default(),
             max_connections: None,
             request_deadline: Duration::from_secs(60),
             drain: Duration::from_secs(10),
