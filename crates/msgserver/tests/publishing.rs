@@ -61,7 +61,7 @@ fn until_now(http: &mut Http, socket: &mut TcpStream) -> Vec<Value> {
 fn a_scheduled_message_comes_once_and_not_before_its_time() {
     on_each_store(|server| {
         let (mut http, (mut phone, _)) = (server.http(), hello(server, "ada", "phone"));
-        let (soon, later) = (in_millis(500), in_millis(1000));
+        let (soon, later) = (in_millis(1500), in_millis(2500));
         let (last, state) = http.publish(&with(to_ada("last"), json!({"deliver_at": later})));
         assert_eq!(state, "scheduled");
         http.publish(&with(to_ada("second"), json!({"deliver_at": soon})));
@@ -89,7 +89,7 @@ fn a_schedule_survives_kills_and_restarts_and_fires_once() {
     until(|| (Timestamp::now() > missed).then_some(()));
 
     let mut server = Server::start(directory.path(), &[]);
-    server.http().publish(&with(to_ada("coming"), json!({"deliver_at": in_millis(1000)})));
+    server.http().publish(&with(to_ada("coming"), json!({"deliver_at": in_millis(2000)})));
     server.signal("-TERM");
     assert!(server.child.wait().unwrap().success());
 
@@ -170,7 +170,7 @@ fn what_is_taken_back_in_time_does_not_come() {
             assert_eq!(http.get(&format!("/v1/messages/{id}"))["state"], "cancelled");
         };
         // Scheduled.
-        let at = in_millis(500);
+        let at = in_millis(2000);
         let (scheduled, _) = http.publish(&with(to_ada("taken back"), json!({"deliver_at": at})));
         http.publish(&with(to_ada("in time"), json!({"deliver_at": at})));
         is_taken_back(&mut http, &scheduled);
@@ -206,10 +206,12 @@ fn what_has_outlived_its_time_does_not_come() {
         known_and_away(server, "ada", "phone");
         let mut http = server.http();
         let (short, _) = http.publish(&with(to_ada("short"), json!({"ttl": "1ms"})));
-        let at = in_millis(500);
+        let at = in_millis(3000);
         // Its time begins with its delivery.
-        http.publish(&with(to_ada("later"), json!({"ttl": "300ms", "deliver_at": at})));
+        http.publish(&with(to_ada("later"), json!({"ttl": "2500ms", "deliver_at": at})));
         http.publish(&with(to_ada("long"), json!({"ttl": "1h"})));
+        // A millisecond is long enough for a client to come in it.
+        until(|| (http.get("/v1/users/ada/inbox")["messages"][0]["content"] == "long").then_some(()));
         let (mut phone, _) = hello(server, "ada", "phone");
         assert_eq!(contents(&mut phone, 2), ["long", "later"]);
         until(|| (http.get(&format!("/v1/messages/{short}"))["state"] == "expired").then_some(()));
@@ -227,7 +229,7 @@ fn an_id_counts_once_also_after_a_kill() {
     let mut server = Server::start(directory.path(), &[]);
     let mut old = BufReader::new(server.connect("listen"));
     server.wait_for("connections", 1);
-    let at = in_millis(700);
+    let at = in_millis(2000);
     let messages = [
         with(to_ada("message"), json!({"id": id(1)})),
         with(to_ada("scheduled"), json!({"id": id(2), "deliver_at": at})),
@@ -284,7 +286,7 @@ fn a_stored_notice_reaches_whoever_is_known_or_online_once() {
             |content: &str, store: bool| json!({"to": {"all": true}, "content": content, "store": store});
         assert_eq!(http.publish(&notice("kept", true)).1, "accepted");
         assert_eq!(http.publish(&notice("passing", false)).1, "queued");
-        let (far, state) = http.publish(&with(notice("later", true), json!({"deliver_at": in_millis(500)})));
+        let (far, state) = http.publish(&with(notice("later", true), json!({"deliver_at": in_millis(2000)})));
         assert_eq!(state, "scheduled");
 
         let mut came: Vec<_> = contents(&mut bob, 2);
