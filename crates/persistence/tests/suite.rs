@@ -274,12 +274,12 @@ async fn the_more_urgent_goes_first_while_nobody_is_connected(store: Arc<dyn Sto
     store.keep(urgent("h3", Priority::High)).await.unwrap();
     assert_eq!(read(store, "a", 6, 10).await, ["7:h3"]);
 
-    // What was sent keeps its number; the rest makes room.
+    // Nothing overtakes its own priority.
     store.leave(&user("a"), &device("x"), Seq::new(4)).await.unwrap();
     store.keep(urgent("h4", Priority::High)).await.unwrap();
     assert_eq!(
         read(store, "a", 0, 10).await,
-        ["1:h1", "2:h2", "3:n1", "4:n2", "5:h4", "6:l1", "7:l2", "8:h3"]
+        ["1:h1", "2:h2", "3:n1", "4:n2", "5:l1", "6:l2", "7:h3", "8:h4"]
     );
     acknowledge(store, "a", "x", 8).await;
     assert_eq!((inbox(store, "a").await, store.stored().await.unwrap()), ((0, 8), 0));

@@ -150,11 +150,12 @@ impl<T: Tables> Inboxes<'_, T> {
     fn make_room(&mut self, user: &UserId, message: &Message, last: u64) -> Result<u64, StoreError> {
         let sent = self.sent_to_any(user)?;
         let unsent = self.entries(user, sent, usize::MAX)?;
-        let mut first = unsent.len();
+        // Behind the last that is at least as urgent: what came while a device was connected stands in no order of
+        // urgency, and nothing may overtake its own priority.
+        let mut first = 0;
         for (n, (_, (_, value))) in unsent.iter().enumerate() {
-            if rows::head(value)?.priority < message.priority {
-                first = n;
-                break;
+            if rows::head(value)?.priority >= message.priority {
+                first = n + 1;
             }
         }
         let mut free = last;
