@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use msgserver_message::{Seq, UserId};
-use msgserver_persistence::Store;
+use msgserver_message::Seq;
 use msgserver_pool::{CloseReason, Events, Session};
 use msgserver_protocol::{ClientFrame, ErrorCode, ServerFrame};
 
@@ -68,14 +67,10 @@ impl Events for FromReactor {
 }
 
 impl Core {
-    fn inbox_of(&self, user: &UserId) -> Option<Arc<dyn Store>> {
-        self.store_for(user).cloned()
-    }
-
     /// Moves a device's cursor. A client may acknowledge faster than a store can note it, so at most one note
     /// a session is under way, and the next one is about the newest acknowledgement.
     fn acknowledged(self: &Arc<Self>, session: &Arc<Session>, seq: Seq) {
-        let Some(store) = self.inbox_of(session.user()) else { return };
+        let Some(store) = self.store_for(session.user()).cloned() else { return };
         let (safe, note) = session.acknowledge(seq);
         self.receipts.note(session, safe, true);
         if session.has_room_again() {
@@ -109,7 +104,7 @@ impl Core {
     /// Notes up to where a device was sent messages, now that its session is over.
     fn left(self: &Arc<Self>, session: &Arc<Session>) {
         let Some((sent, in_flight)) = session.leave() else { return };
-        let Some(store) = self.inbox_of(session.user()) else { return };
+        let Some(store) = self.store_for(session.user()).cloned() else { return };
         self.receipts.note(session, in_flight, false);
         let session = Arc::clone(session);
         self.notes.spawn_on(

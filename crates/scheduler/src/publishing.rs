@@ -89,8 +89,6 @@ impl Scheduler {
 /// A publication that can be.
 struct Prepared {
     message: Arc<Message>,
-    /// For whom it is kept; taken by the store.
-    kept: Option<Append>,
     /// For whom it is only tried.
     passing: Vec<UserId>,
     notice: Option<Arc<Notice>>,
@@ -110,23 +108,26 @@ enum Audience {
 
 impl Core {
     async fn publish(self: &Arc<Self>, batch: Vec<Publication>) -> Vec<Result<Published, PublishError>> {
-        let mut prepared: Vec<_> = batch.into_iter().map(|publication| self.prepare(publication)).collect();
-        let appends: Vec<_> = prepared.iter_mut().flatten().map(|one| one.kept.take()).collect();
-        let asked: Vec<_> = appends.iter().map(Option::is_some).collect();
-        let appends: Vec<_> = appends.into_iter().flatten().collect();
+        let mut appends = Vec::new();
+        let mut prepared = Vec::with_capacity(batch.len());
+        for publication in batch {
+            prepared.push(self.prepare(publication).map(|(one, append)| {
+                let is_kept = append.is_some();
+                appends.extend(append);
+                (one, is_kept)
+            }));
+        }
         let mut answers = match &self.parts.store {
             Some(store) if !appends.is_empty() => store.append(appends).await,
             _ => Vec::new(),
         }
         .into_iter();
-        let mut asked = asked.into_iter();
         let mut outcomes = Vec::with_capacity(prepared.len());
         for one in prepared {
             let outcome = match one {
                 Err(fault) => Err(fault),
-                Ok(one) => {
-                    let was_asked = asked.next().expect("a note for each publication that can be");
-                    let answer = was_asked.then(|| answers.next().expect("an answer for each append"));
+                Ok((one, is_kept)) => {
+                    let answer = is_kept.then(|| answers.next().expect("an answer for each append"));
                     match answer.transpose() {
                         Ok(appended) => Ok(self.hand_on(one, appended).await),
                         Err(fault) => Err(fault.into()),
@@ -139,7 +140,8 @@ impl Core {
         outcomes
     }
 
-    fn prepare(&self, publication: Publication) -> Result<Prepared, PublishError> {
+    /// What a publication becomes, and what the store is to keep of it.
+    fn prepare(&self, publication: Publication) -> Result<(Prepared, Option<Append>), PublishError> {
         if self.closed.load(Ordering::Relaxed) {
             return Err(PublishError::ShuttingDown);
         }
@@ -191,14 +193,15 @@ impl Core {
         let recipients = recipients.or((has_store && check_id).then_some(Recipients::Nobody));
         let message = Arc::new(message);
         let notice = audience.map(|audience| self.notice(&message, audience)).transpose()?;
-        let kept = recipients.map(|recipients| Append {
+        let append = recipients.map(|recipients| Append {
             message: Arc::clone(&message),
             recipients,
             check_id,
             deliver_at: publication.deliver_at,
             if_full: publication.if_full,
         });
-        Ok(Prepared { message, kept, passing, notice, state, has_time: publication.deliver_at.is_some() })
+        let has_time = publication.deliver_at.is_some();
+        Ok((Prepared { message, passing, notice, state, has_time }, append))
     }
 
     /// The inboxes that a message goes into; users without one are put among `passing`.
@@ -225,7 +228,7 @@ impl Core {
 
     /// What is kept is answered for; from here on nothing can be refused.
     async fn hand_on(&self, one: Prepared, appended: Option<Appended>) -> Published {
-        let Prepared { message, passing, notice, mut state, has_time, .. } = one;
+        let Prepared { message, passing, notice, mut state, has_time } = one;
         let id = message.id;
         match appended {
             Some(Appended::Scheduled) => {
