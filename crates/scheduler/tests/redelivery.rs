@@ -1,6 +1,7 @@
 //! Sending again what a connected client does not acknowledge in time, over real sockets.
 #![allow(clippy::unwrap_used, reason = "a test that meets an error has to end")]
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,9 +27,22 @@ struct Client {
 }
 
 impl Client {
+    async fn connect(address: SocketAddr) -> Self {
+        Self {
+            socket: TcpStream::connect(address).await.unwrap(),
+            codec: FrameDecoder::new(FrameFormat::Json, MAX_FRAME_BYTES),
+            read: BytesMut::new(),
+        }
+    }
+
     async fn say(&mut self, frame: ClientFrame) {
+        self.say_all([frame]).await;
+    }
+
+    /// Says several things in one write.
+    async fn say_all(&mut self, frames: impl IntoIterator<Item = ClientFrame>) {
         let mut bytes = BytesMut::new();
-        self.codec.encode(frame, &mut bytes).unwrap();
+        frames.into_iter().for_each(|frame| self.codec.encode(frame, &mut bytes).unwrap());
         self.socket.write_all(&bytes).await.unwrap();
     }
 
@@ -52,7 +66,7 @@ impl Client {
     }
 }
 
-async fn online(settings: Settings) -> (Scheduler, Arc<MemoryStore>, Client) {
+async fn serve(settings: Settings) -> (Scheduler, Arc<MemoryStore>, SocketAddr) {
     let store = Arc::new(MemoryStore::new());
     let encoder = Encoder::new(LengthPrefixed, Json).unwrap();
     let parts = Parts {
@@ -69,14 +83,19 @@ async fn online(settings: Settings) -> (Scheduler, Arc<MemoryStore>, Client) {
     let address = listener.local_addr().unwrap();
     let door = scheduler.clone();
     tokio::spawn(async move { door.serve(listener, 0).await });
-    let mut client = Client {
-        socket: TcpStream::connect(address).await.unwrap(),
-        codec: FrameDecoder::new(FrameFormat::Json, MAX_FRAME_BYTES),
-        read: BytesMut::new(),
-    };
-    client.say(ClientFrame::Hello(Hello { user: Some(ada()), ..Hello::default() })).await;
+    (scheduler, store, address)
+}
+
+async fn online(settings: Settings) -> (Scheduler, Arc<MemoryStore>, Client) {
+    let (scheduler, store, address) = serve(settings).await;
+    let mut client = Client::connect(address).await;
+    client.say(hello()).await;
     assert!(matches!(client.hear().await, ServerFrame::Welcome { .. }));
     (scheduler, store, client)
+}
+
+fn hello() -> ClientFrame {
+    ClientFrame::Hello(Hello { user: Some(ada()), ..Hello::default() })
 }
 
 fn ada() -> UserId {
@@ -153,6 +172,41 @@ async fn an_acknowledgement_that_comes_too_late_counts() {
             ServerFrame::Pong => break,
             ServerFrame::Message { redelivered: true, .. } => {}
             other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_may_acknowledge_what_it_has_kept_before_it_is_sent_again() {
+    let (scheduler, store, address) = serve(Settings::default()).await;
+    for round in 0..100 {
+        let last = 3 * (round + 1);
+        let mut client = Client::connect(address).await;
+        client.say(hello()).await;
+        assert!(matches!(client.hear().await, ServerFrame::Welcome { .. }));
+        publish(&scheduler, 3).await;
+        while client.message().await.0 < last {}
+        drop(client);
+        while store.devices(&ada()).await.unwrap()[0].connected {
+            tokio::task::yield_now().await;
+        }
+        let mut client = Client::connect(address).await;
+        let ack = ClientFrame::Ack { seq: Seq::new(last) };
+        client.say_all([hello(), ack, ClientFrame::Ping]).await;
+        loop {
+            match client.hear().await {
+                ServerFrame::Pong => break,
+                // It may be on its way already.
+                ServerFrame::Welcome { .. } | ServerFrame::Message { redelivered: true, .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        while store.stored().await.unwrap() > 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(client);
+        while store.devices(&ada()).await.unwrap()[0].connected {
+            tokio::task::yield_now().await;
         }
     }
 }
