@@ -64,7 +64,6 @@ impl From<StoreError> for Problem {
     fn from(fault: StoreError) -> Self {
         let status = match &fault {
             StoreError::Conflict(_) => StatusCode::CONFLICT,
-            StoreError::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
             StoreError::Full { .. } => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };

@@ -22,8 +22,7 @@ struct User<'a> {
     sessions: Vec<Session<'a>>,
     devices: Vec<Device<'a>>,
     waiting: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes: Option<u64>,
+    bytes: u64,
     last: Seq,
 }
 
@@ -38,8 +37,7 @@ struct Session<'a> {
 struct Device<'a> {
     device: &'a DeviceId,
     acknowledged: Seq,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_seen: Option<Timestamp>,
+    last_seen: Timestamp,
     connected: bool,
 }
 

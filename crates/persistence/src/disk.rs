@@ -1,40 +1,47 @@
 //! Inboxes in a directory.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Step, Timestamp, UserId};
 use parking_lot::Mutex;
-use redb::{Database, DatabaseError, ReadableDatabase};
 use tokio::sync::oneshot;
 
-use self::tables::Snapshot;
-use self::writer::{Change, Job, Work, Writer};
-use crate::inboxes::{self, Sweeper};
+use self::checkpoint::Frozen;
+use self::engine::Engine;
+use self::journal::Journal;
+use self::shared::{AllRows, Checkpoint, Recent, Shared};
+use self::writer::{Commit, Job, Work, Writer};
+use crate::inboxes::{Changes, Inboxes, Reading, Rounds};
 use crate::{
     Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, Store, StoreError, Swept,
 };
 
-mod tables;
+mod check;
+mod checkpoint;
+mod engine;
+mod files;
+mod journal;
+mod recovery;
+mod shared;
 mod writer;
+
+pub use self::check::{Checked, Recovery, Stats};
 
 const NAME: &str = "disk";
 
-/// How much of the file is kept in memory. What waits longest is read last, so a large cache gains little; and a
-/// backlog must not become the server's memory, which it would under the engine's own 1 GiB.
-const CACHE_BYTES: usize = 32 * 1024 * 1024;
-
-/// How often a sweep looks at users whose messages and devices have no end of their own.
-const WALK_EVERY: Duration = Duration::from_secs(60);
-
-/// Inboxes in a directory, in one [redb](https://docs.rs/redb) file. Needs no other server.
+/// Inboxes in a directory. Needs no other server.
 ///
-/// One thread writes, and takes all that waits into one transaction: many publishers share one sync of the
-/// disk, and each is answered only after it. Dropping the store writes what waits and frees the directory.
+/// What changes is added to a journal by one thread, which takes all that waits into one commit: many publishers
+/// share one sync of the disk, and each is answered only after it. What has changed lately is in memory as well,
+/// up to a fixed amount, and goes from there into sorted files; what was delivered by then never does. So memory
+/// does not grow with what waits, and a start reads the last journals only. `docs/store.md` draws the files.
+///
+/// Dropping the store writes what waits and frees the directory.
 ///
 /// ```no_run
 /// use msgserver_persistence::DiskStore;
@@ -46,109 +53,141 @@ const WALK_EVERY: Duration = Duration::from_secs(60);
 pub struct DiskStore {
     /// Nothing once closed.
     open: Mutex<Option<Open>>,
-    /// Which process this is of all that have had the directory.
-    process: u64,
-    /// Why the last transaction failed, if it did.
-    fault: Arc<Mutex<Option<StoreError>>>,
-    limits: Limits,
-    /// When a sweep last looked at users whose messages and devices have no end of their own.
-    walked: Mutex<Timestamp>,
 }
 
 #[derive(Debug)]
 struct Open {
-    database: Arc<Database>,
+    shared: Arc<Shared>,
     work: mpsc::Sender<Box<dyn Work>>,
-    thread: JoinHandle<()>,
+    writer: JoinHandle<()>,
+    checkpoints: JoinHandle<()>,
+    ending: mpsc::Sender<()>,
 }
 
 impl Open {
     fn end(self) {
-        let Self { database, work, thread } = self;
-        drop(work);
-        if thread.join().is_err() {
-            tracing::error!(store = NAME, "the writer ended early");
+        let Self { shared, work, writer, checkpoints, ending } = self;
+        drop((work, ending));
+        for thread in [writer, checkpoints] {
+            if thread.join().is_err() {
+                tracing::error!(store = NAME, "a thread of the store ended early");
+            }
         }
-        drop(database);
+        drop(shared);
     }
 }
 
 impl DiskStore {
-    /// The inboxes in a directory, which is made if it is not there.
+    /// The inboxes in a directory, which is made if it is not there, with the limits of [`Limits::default`].
     ///
     /// # Errors
     /// [`StoreError::InUse`] if another server has the directory, [`StoreError::Unavailable`] if it cannot
-    /// be used.
+    /// be used, [`StoreError::Corrupt`] if it holds what this version cannot read.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::with_limits(directory, Limits::default())
     }
 
-    /// As [`DiskStore::open`], with other limits.
+    /// The inboxes in a directory, which is made if it is not there.
     ///
     /// # Errors
     /// As [`DiskStore::open`].
     pub fn with_limits(directory: impl AsRef<Path>, limits: Limits) -> Result<Self, StoreError> {
         let directory = directory.as_ref();
-        let fault = |e: &dyn std::fmt::Display| StoreError::Unavailable {
-            store: NAME,
-            detail: format!("data directory {}: {e}", directory.display()),
+        let named = |fault| match fault {
+            StoreError::Unavailable { store, detail } => StoreError::Unavailable {
+                store,
+                detail: format!("data directory {}: {detail}", directory.display()),
+            },
+            StoreError::Corrupt { store, detail } => StoreError::Corrupt {
+                store,
+                detail: format!("data directory {}: {detail}", directory.display()),
+            },
+            fault => fault,
         };
-        fs::create_dir_all(directory).map_err(|e| fault(&e))?;
-        let file = directory.join("inboxes.redb");
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create(file).map_err(|e| match e {
-            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-                StoreError::InUse(directory.to_owned())
-            }
-            e => fault(&e),
-        })?;
-        // A new file is only safe once its directory is.
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(|e| fault(&e))?;
+        Self::open_in(directory, limits).map_err(named)
+    }
 
-        let database = Arc::new(database);
-        let process = tables::prepare(&database).map_err(|e| fault(&e))?;
-        let fault_of_last = Arc::new(Mutex::new(None));
+    fn open_in(directory: &Path, limits: Limits) -> Result<Self, StoreError> {
+        let lock = lock(directory)?;
+        recovery::check_format(directory)?;
+        let rows = directory.join("rows");
+        files::check(&rows)?;
+        let engine = Engine::open(&rows)?;
+        let recovered = recovery::read_journals(directory)?;
+
+        // Each process has a number, so that a crash can be told by the next one.
+        let (process, begun) = {
+            let rows = crate::inboxes::Over { changed: &recovered.changed, under: &engine };
+            let mut changes = Changes::new(&rows);
+            let process = crate::inboxes::begin_process(&mut changes)?;
+            (process, changes.into_changed())
+        };
+        let (last, length) = recovered.last;
+        let mut journal =
+            Journal::create(&shared::journals(directory), last + 1, length).map_err(unavailable)?;
+        journal.add(&begun).and_then(|()| journal.sync()).map_err(unavailable)?;
+
+        let frozen = Arc::new(recovered.changed);
+        let shared = Arc::new(Shared {
+            directory: directory.to_owned(),
+            limits,
+            process,
+            recovery: recovered.recovery,
+            engine,
+            recent: Recent { current: begun, frozen: Arc::clone(&frozen) }.into(),
+            fault: Mutex::default(),
+            checkpoint: Mutex::new(Checkpoint { busy: true, fault: None }),
+            checkpoint_changed: parking_lot::Condvar::default(),
+            _lock: lock,
+        });
         let (work, waiting) = mpsc::channel();
-        let writer = Writer {
-            database: Arc::clone(&database),
-            limits,
-            process,
-            fault: Arc::clone(&fault_of_last),
-            sweeper: Sweeper::default(),
+        let (to_freeze, to_take) = mpsc::channel();
+        let (ending, end) = mpsc::channel();
+        // What was recovered goes into the engine, so that the journals do not pile up.
+        let _ = to_freeze.send(Frozen { changed: frozen, upto: last });
+        let checkpoints = {
+            let shared = Arc::clone(&shared);
+            spawn("disk checkpoints", move || checkpoint::run(&shared, &to_take, &end))?
         };
-        let thread = std::thread::Builder::new()
-            .name("disk store".to_owned())
-            .spawn(move || writer.run(&waiting))
-            .map_err(|e| fault(&e))?;
-        Ok(Self {
-            open: Mutex::new(Some(Open { database, work, thread })),
-            process,
-            fault: fault_of_last,
-            limits,
-            walked: Mutex::new(Timestamp::from_millis(0)),
-        })
+        let writer = Writer::new(Arc::clone(&shared), journal, to_freeze);
+        let writer = spawn("disk store", move || writer.run(&waiting))?;
+        Ok(Self { open: Mutex::new(Some(Open { shared, work, writer, checkpoints, ending })) })
     }
 
-    fn database(&self) -> Result<Arc<Database>, StoreError> {
-        self.open.lock().as_ref().map(|open| Arc::clone(&open.database)).ok_or(closed())
+    fn shared(&self) -> Result<Arc<Shared>, StoreError> {
+        self.open.lock().as_ref().map(|open| Arc::clone(&open.shared)).ok_or(CLOSED)
     }
 
-    /// Has the writer do something; done once it is on disk.
+    /// Has the writer do something. What is urgent is done once it is safe.
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnMut(&mut Change<'_, '_>, &mut Sweeper) -> Result<T, StoreError> + Send + 'static,
+        is_urgent: bool,
+        now: Timestamp,
+        mut work: impl FnMut(&mut Inboxes<'_, Commit<'_>>, &mut Rounds) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         {
             let open = self.open.lock();
-            let job = Job::new(work, reply);
-            open.as_ref().ok_or(closed())?.work.send(Box::new(job)).map_err(|_| stopped())?;
+            let open = open.as_ref().ok_or(CLOSED)?;
+            let setting = open.shared.setting(now);
+            let work = move |changes: &mut Commit<'_>, rounds: &mut Rounds| {
+                work(&mut Inboxes::new(changes, setting), rounds)
+            };
+            let job = Job { work, is_urgent, done: None, reply };
+            open.work.send(Box::new(job)).map_err(|_| stopped())?;
         }
         answer.await.map_err(|_| stopped())?
     }
 
-    /// What was written last.
-    fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        self.database()?.begin_read().map(Snapshot).map_err(unavailable)
+    /// Reads, on a thread that may wait: a page that nobody has read for long comes from the disk, and the
+    /// sessions that share a thread of the runtime should not wait for it.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Reading<'_, AllRows<'_>>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shared = self.shared()?;
+        let read = move || work(Reading::new(&shared.rows(), shared.setting(Timestamp::now())));
+        tokio::task::spawn_blocking(read).await.map_err(|_| unavailable("a reader ended early"))?
     }
 }
 
@@ -160,9 +199,23 @@ impl Drop for DiskStore {
     }
 }
 
-fn closed() -> StoreError {
-    StoreError::Closed { store: NAME }
+fn lock(directory: &Path) -> Result<File, StoreError> {
+    fs::create_dir_all(shared::journals(directory)).map_err(unavailable)?;
+    let file = File::options().create(true).truncate(false).write(true).open(directory.join("lock"));
+    let file = file.map_err(unavailable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(directory.to_owned())),
+        Err(TryLockError::Error(fault)) => Err(unavailable(fault)),
+    }
 }
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    let thread: io::Result<_> = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    thread.map_err(unavailable)
+}
+
+const CLOSED: StoreError = StoreError::Closed { store: NAME };
 
 fn stopped() -> StoreError {
     unavailable("its writer has stopped; start the server again")
@@ -184,93 +237,81 @@ impl Store for DiskStore {
 
     async fn append(&self, batch: Vec<Append>) -> Vec<Result<Appended, StoreError>> {
         let count = batch.len();
-        let appended = self
-            .write(move |inboxes, _| {
-                // A refusal is one message's; a fault of the disk is everybody's.
-                let append = |append| match inboxes.append(append) {
-                    Err(fault @ (StoreError::Conflict(_) | StoreError::Full { .. })) => Ok(Err(fault)),
-                    outcome => outcome.map(Ok),
-                };
-                batch.iter().map(append).collect::<Result<Vec<_>, _>>()
-            })
-            .await;
-        appended.unwrap_or_else(|fault| vec![Err(fault); count])
+        let done = self.write(true, Timestamp::now(), move |inboxes, _| Ok(inboxes.append_all(&batch))).await;
+        done.unwrap_or_else(|fault| vec![Err(fault); count])
     }
 
     async fn open(&self, user: &UserId, device: &DeviceId) -> Result<Cursor, StoreError> {
         let (user, device) = (user.clone(), device.clone());
-        self.write(move |inboxes, _| inboxes.open(&user, &device)).await
+        // After a crash it has to be known that it may have been sent something.
+        self.write(true, Timestamp::now(), move |inboxes, _| inboxes.open(&user, &device)).await
     }
 
     async fn leave(&self, user: &UserId, device: &DeviceId, sent: Seq) -> Result<(), StoreError> {
         let (user, device) = (user.clone(), device.clone());
-        self.write(move |inboxes, _| inboxes.leave(&user, &device, sent)).await
+        self.write(false, Timestamp::now(), move |inboxes, _| inboxes.leave(&user, &device, sent)).await
     }
 
     async fn read(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        inboxes::read(&self.snapshot()?, user, after, limit, Timestamp::now())
+        let user = user.clone();
+        self.read(move |inboxes| inboxes.read(&user, after, limit)).await
     }
 
     async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError> {
         let (user, device) = (user.clone(), device.clone());
-        self.write(move |inboxes, _| inboxes.acknowledge(&user, &device, upto)).await
+        // If it is lost, the message comes again under its number, and the client passes over it.
+        self.write(false, Timestamp::now(), move |inboxes, _| inboxes.acknowledge(&user, &device, upto)).await
     }
 
     async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError> {
-        self.write(move |inboxes, _| inboxes.cancel(id)).await
+        self.write(true, Timestamp::now(), move |inboxes, _| inboxes.cancel(id)).await
     }
 
     async fn release_due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
-        // Most of the time nothing is due, and that is seen without a transaction.
-        let next = inboxes::next_due(&self.snapshot()?)?;
-        if next.is_none_or(|next| next > now) {
-            return Ok(Due { next, ..Due::default() });
-        }
-        self.write(move |inboxes, _| inboxes.at(now).release_due(limit)).await
+        self.write(true, now, move |inboxes, _| inboxes.release_due(limit)).await
     }
 
     async fn record(&self, steps: Vec<(MessageId, Vec<Step>)>) -> Result<(), StoreError> {
-        self.write(move |inboxes, _| inboxes.record(&steps)).await
+        let record = move |inboxes: &mut Inboxes<'_, Commit<'_>>, _: &mut Rounds| {
+            steps.iter().try_for_each(|(id, steps)| inboxes.record(*id, steps.clone()))
+        };
+        self.write(false, Timestamp::now(), record).await
     }
 
     async fn receipt(&self, id: MessageId) -> Result<Option<Receipt>, StoreError> {
-        inboxes::receipt(&self.snapshot()?, id)
+        self.read(move |inboxes| inboxes.receipt(id)).await
     }
 
     async fn inbox(&self, user: &UserId) -> Result<Inbox, StoreError> {
-        inboxes::inbox(&self.snapshot()?, user)
+        let user = user.clone();
+        self.read(move |inboxes| inboxes.inbox(&user)).await
     }
 
     async fn devices(&self, user: &UserId) -> Result<Vec<Device>, StoreError> {
-        inboxes::devices(&self.snapshot()?, user, self.process)
+        let user = user.clone();
+        self.read(move |inboxes| inboxes.devices(&user)).await
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
-        {
-            // Without a transaction, and so without a sync, when there is nothing to do.
-            let mut walked = self.walked.lock();
-            let walk_again = walked.saturating_add(WALK_EVERY) <= now;
-            if !walk_again && inboxes::is_tidy(&self.snapshot()?, &self.limits, now)? {
-                return Ok(Swept::default());
-            }
-            *walked = now;
-        }
-        self.write(move |inboxes, sweeper| inboxes.at(now).sweep(sweeper)).await
+        self.write(false, now, |inboxes, rounds| inboxes.sweep(rounds)).await
     }
 
     async fn stored(&self) -> Result<u64, StoreError> {
-        inboxes::stored(&self.snapshot()?)
+        self.read(|inboxes| inboxes.stored()).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        self.snapshot()?;
-        self.fault.lock().clone().map_or(Ok(()), Err)
+        let failed = self.shared()?.fault.lock().is_some();
+        // It may be well again, and only who tries finds out.
+        if failed { self.write(true, Timestamp::now(), |_, _| Ok(())).await } else { Ok(()) }
     }
 
     async fn close(&self) -> Result<(), StoreError> {
         let Some(open) = self.open.lock().take() else { return Ok(()) };
+        let shared = Arc::clone(&open.shared);
         // Off the runtime's thread: what waits may need a while on a slow disk.
         tokio::task::spawn_blocking(move || open.end()).await.map_err(|_| stopped())?;
-        self.fault.lock().clone().map_or(Ok(()), Err)
+        let fault = shared.fault.lock().clone();
+        fault.map_or(Ok(()), Err)
     }
 }

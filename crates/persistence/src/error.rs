@@ -1,8 +1,27 @@
 //! What a store can refuse.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use msgserver_message::{MessageId, UserId};
+
+/// What an inbox has too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InboxLimit {
+    /// It may hold so many messages.
+    Messages(u64),
+    /// Its contents may have so many bytes.
+    Bytes(usize),
+}
+
+impl fmt::Display for InboxLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Messages(limit) => write!(f, "{limit} messages"),
+            Self::Bytes(limit) => write!(f, "{limit} bytes"),
+        }
+    }
+}
 
 /// Why a store did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -11,21 +30,16 @@ pub enum StoreError {
     /// The id belongs to another message.
     #[error("the id {0} was used for a message with other content or users; give a new message a new id")]
     Conflict(MessageId),
-    /// An inbox has no room, and the publisher wants nothing older to go.
-    #[error("the inbox of {user} is full: {limit}; try again when some of it is delivered")]
+    /// An inbox has no room, and its publisher did not want the oldest messages to go.
+    #[error(
+        "the inbox of user {user:?} is full, it takes {limit}; \
+         wait until the user has fetched some, or let the oldest go"
+    )]
     Full {
         /// Whose inbox.
         user: UserId,
-        /// What is reached.
-        limit: &'static str,
-    },
-    /// This store does not do that.
-    #[error("{what} is not supported with the {store} store; the disk store does it")]
-    Unsupported {
-        /// Which store.
-        store: &'static str,
-        /// What was asked for.
-        what: &'static str,
+        /// What it has too much of.
+        limit: InboxLimit,
     },
     /// Another server has the directory.
     #[error("data directory {} is in use by another server; stop it or choose another directory", .0.display())]

@@ -10,9 +10,6 @@ use crate::Recipients;
 /// FNV-1a, because it is the same in every version of every compiler. A publisher who builds two messages
 /// with one fingerprint only loses its own second one.
 pub(crate) fn fingerprint(message: &Message, recipients: &Recipients) -> u128 {
-    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-
     let users = match (recipients, &message.topic) {
         (Recipients::Users(users), None) => &users[..],
         _ => &[],
@@ -25,7 +22,15 @@ pub(crate) fn fingerprint(message: &Message, recipients: &Recipients) -> u128 {
     let topic = message.topic.as_ref().map_or(["", ""], |topic| ["\u{2}", topic.as_str()]);
     let parts = names.into_iter().flat_map(|name| [name, "\n"]);
     let parts = parts.chain([mark]).chain(topic).chain([message.content.as_json()]);
-    parts.flat_map(str::bytes).fold(OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME))
+    fnv(parts.flat_map(str::bytes))
+}
+
+/// FNV-1a of bytes.
+pub(crate) fn fnv(bytes: impl Iterator<Item = u8>) -> u128 {
+    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+
+    bytes.fold(OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME))
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 //! A set `u_m_<user>` of message ids, and for each id a key of that name with a JSON object.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use msgserver_message::{Content, Message, MessageId, Timestamp, UserId};
 use serde::{Deserialize, Deserializer};
 
-use crate::redis::{Ask, NAME, RedisStore, unavailable};
-use crate::{StoreError, codec};
+use crate::fingerprint::fnv;
+use crate::redis::{Ask, NAME, RedisStore};
+use crate::{Append, StoreError};
 
 const PREFIX: &str = "u_m_";
 
@@ -42,14 +44,18 @@ pub(crate) struct GoMessage {
 impl RedisStore {
     /// Moves what the Go server left into inboxes, in the order in which it was sent.
     ///
-    /// Each message is appended and removed from its old place in one step: a crash neither loses nor
-    /// doubles one, and whatever is left is taken by the next call. What cannot be read stays where it is,
-    /// and is logged and counted.
+    /// Each message goes into its inbox, which knows it from then on, and then away from its old place: a crash
+    /// neither loses nor doubles one, and whatever is left is taken by the next call. No limit of an inbox holds
+    /// for them. What cannot be read stays where it is, and is logged and counted.
+    /// The Go server kept nothing in a Redis Cluster, so nothing is looked for there.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if Redis goes away in between.
     pub async fn take_over(&self) -> Result<TakenOver, StoreError> {
         let mut done = TakenOver::default();
+        if self.shared.is_cluster() {
+            return Ok(done);
+        }
         let inboxes = self.go_inboxes(&mut done).await?;
         // A message may be in several sets. Its key has to stay until the last one was taken.
         let mut uses: HashMap<Vec<u8>, usize> = HashMap::new();
@@ -75,7 +81,7 @@ impl RedisStore {
         loop {
             let mut scan = ::redis::cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(format!("{PREFIX}*")).arg("COUNT").arg(1000);
-            let (next, keys): (u64, Vec<Vec<u8>>) = self.ask(Ask::Command(&scan)).await?;
+            let (next, keys): (u64, Vec<Vec<u8>>) = self.shared.ask(Ask::Command(&scan)).await?;
             for key in keys {
                 inboxes.insert(key, Vec::new());
             }
@@ -86,9 +92,9 @@ impl RedisStore {
         }
         let sets: Vec<Vec<u8>> = inboxes.keys().cloned().collect();
         for set in sets {
-            let kind: String = self.ask(Ask::Command(::redis::cmd("TYPE").arg(&set))).await?;
+            let kind: String = self.shared.ask(Ask::Command(::redis::cmd("TYPE").arg(&set))).await?;
             if kind == "set" {
-                let ids = self.ask(Ask::Command(::redis::cmd("SMEMBERS").arg(&set))).await?;
+                let ids = self.shared.ask(Ask::Command(::redis::cmd("SMEMBERS").arg(&set))).await?;
                 inboxes.insert(set, ids);
             } else {
                 inboxes.remove(&set);
@@ -110,7 +116,8 @@ impl RedisStore {
     ) -> Result<(), StoreError> {
         let mut messages = Vec::with_capacity(ids.len());
         for ids in ids.chunks(AT_ONCE) {
-            let texts: Vec<Option<Vec<u8>>> = self.ask(Ask::Command(::redis::cmd("MGET").arg(ids))).await?;
+            let texts: Vec<Option<Vec<u8>>> =
+                self.shared.ask(Ask::Command(::redis::cmd("MGET").arg(ids))).await?;
             for (id, text) in ids.iter().zip(texts) {
                 match text.ok_or("there is no message of that id".to_owned()).and_then(|text| parse(&text)) {
                     Ok(message) => messages.push((message.send_time, id, message)),
@@ -122,16 +129,23 @@ impl RedisStore {
 
         let mut taken = 0;
         for messages in messages.chunks(AT_ONCE) {
-            let mut moving = Vec::with_capacity(messages.len());
-            for (_, id, message) in messages {
-                let left = uses.get_mut(*id).map_or(0, |left| {
+            let appends: Vec<_> = messages
+                .iter()
+                .map(|(_, id, message)| Append::new(Arc::new(message.message(id)), [user.clone()]))
+                .collect();
+            self.shared.take_over(&appends).await?;
+            let ids: Vec<_> = messages.iter().map(|(_, id, _)| id).collect();
+            // Who else takes over at the same time does not count these.
+            taken += self.shared.ask::<u64>(Ask::Command(::redis::cmd("SREM").arg(set).arg(&ids))).await?;
+            let last_use = ids.into_iter().filter(|id| {
+                uses.get_mut(id.as_slice()).is_none_or(|left| {
                     *left -= 1;
-                    *left
-                });
-                moving.push((&id[..], codec::encode(&message.message(id)).map_err(unavailable)?, left == 0));
+                    *left == 0
+                })
+            });
+            for id in last_use {
+                self.shared.ask::<u64>(Ask::Command(::redis::cmd("DEL").arg(id))).await?;
             }
-            let moving = moving.iter().map(|(id, message, last_use)| (*id, &message[..], *last_use));
-            taken += self.take(user, set, moving).await?;
         }
         done.users += u64::from(taken > 0);
         done.messages += taken;
@@ -154,17 +168,18 @@ impl GoMessage {
         let sent_at = self.send_time.timestamp();
         let own = std::str::from_utf8(old_id).ok().and_then(|id| id.parse().ok());
         Message {
-            id: own.unwrap_or_else(|| id_at(sent_at)),
-            content: self.content.clone(),
+            id: own.unwrap_or_else(|| id_of(old_id, sent_at)),
             sent_at,
+            topic: None,
+            expires_at: None,
             ..Message::new(self.content.clone())
         }
     }
 }
 
-/// A fresh id that sorts as if it had been given then.
-fn id_at(time: Timestamp) -> MessageId {
-    let mut bytes = MessageId::generate().to_bytes();
+/// An id that sorts as if it had been given then, and is the same each time the message is found.
+fn id_of(old_id: &[u8], time: Timestamp) -> MessageId {
+    let mut bytes = fnv(old_id.iter().copied()).to_be_bytes();
     bytes[..6].copy_from_slice(&time.as_millis().to_be_bytes()[2..]);
     MessageId::from_bytes(bytes)
 }
@@ -295,8 +310,10 @@ mod tests {
     }
 
     #[test]
-    fn an_id_sorts_by_the_time_it_is_given() {
-        let [a, b] = [1_551_405_600_000, 1_551_405_600_001].map(Timestamp::from_millis).map(id_at);
-        assert!(a < b && b < MessageId::generate());
+    fn an_id_sorts_by_the_time_it_is_given_and_stays_the_same() {
+        let [a, b] = [1_551_405_600_000, 1_551_405_600_001].map(Timestamp::from_millis);
+        assert!(id_of(b"z", a) < id_of(b"a", b) && id_of(b"a", b) < MessageId::generate());
+        assert_eq!(id_of(b"a", a), id_of(b"a", a));
+        assert_ne!(id_of(b"a", a), id_of(b"b", a));
     }
 }

@@ -62,8 +62,8 @@ pub use crate::go::TakenOver;
 #[cfg(feature = "redis")]
 pub use crate::redis::RedisStore;
 #[cfg(feature = "disk")]
-pub use disk::DiskStore;
-pub use error::StoreError;
+pub use disk::{Checked, DiskStore, Recovery, Stats};
+pub use error::{InboxLimit, StoreError};
 pub use memory::MemoryStore;
 pub use store::{
     Append, Appended, Cancelled, Cursor, Device, Due, Entry, IfFull, Inbox, Limits, Recipients, Released,

@@ -1,91 +1,79 @@
 //! Inboxes that end with the process.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 
 use async_trait::async_trait;
 use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Step, Timestamp, UserId};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
-use crate::inboxes::{self, Inboxes, Row, Rows, Sweeper, Table, Tables};
+use crate::inboxes::tables::{Row, Rows, Table, Tables, Visit};
+use crate::inboxes::{Changes, Inboxes, Reading, Rounds, Setting};
 use crate::{
     Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, Store, StoreError, Swept,
 };
 
 /// Inboxes that end with the process: for tests, and for servers whose messages matter only now.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryStore {
     limits: Limits,
-    state: Mutex<State>,
+    /// Nothing once closed.
+    open: Mutex<Option<Open>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    closed: bool,
-    maps: Maps,
-    sweeper: Sweeper,
-}
-
-/// There is one process, and it is always this one.
-const PROCESS: u64 = 1;
-
-#[derive(Debug, Default)]
-struct Maps([BTreeMap<Vec<u8>, Vec<u8>>; Table::ALL.len()]);
-
-impl Rows for Maps {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.0[table as usize].get(key).cloned())
-    }
-
-    fn range(&self, table: Table, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, StoreError> {
-        if from >= to {
-            return Ok(Vec::new());
-        }
-        let range = (Bound::Included(from), Bound::Excluded(to));
-        let rows = self.0[table as usize].range::<[u8], _>(range).take(limit);
-        Ok(rows.map(|(key, value)| (key.clone(), value.clone())).collect())
-    }
-}
-
-impl Tables for Maps {
-    fn put(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
-        self.0[table as usize].insert(key, value);
-        Ok(())
-    }
-
-    fn delete(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError> {
-        self.0[table as usize].remove(key);
-        Ok(())
-    }
+struct Open {
+    tables: InMemory,
+    rounds: Rounds,
 }
 
 impl MemoryStore {
-    /// No inboxes yet.
+    /// No inboxes yet, with the limits of [`Limits::default`].
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::with_limits(Limits::default())
     }
 
-    /// No inboxes yet, and other limits for those to come.
+    /// No inboxes yet.
     #[must_use]
     pub fn with_limits(limits: Limits) -> Self {
-        Self { limits, ..Self::default() }
+        Self { limits, open: Mutex::new(Some(Open::default())) }
     }
 
-    fn state(&self) -> Result<MutexGuard<'_, State>, StoreError> {
-        let state = self.state.lock();
-        if state.closed { Err(StoreError::Closed { store: "memory" }) } else { Ok(state) }
+    fn setting(&self, now: Timestamp) -> Setting {
+        Setting { limits: self.limits, now, process: 0 }
     }
 
-    fn change<R>(
+    fn read<T>(
+        &self,
+        work: impl FnOnce(Reading<'_, InMemory>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let open = self.open.lock();
+        work(Reading::new(&open.as_ref().ok_or(CLOSED)?.tables, self.setting(Timestamp::now())))
+    }
+
+    fn write<T>(
         &self,
         now: Timestamp,
-        change: impl FnOnce(&mut Inboxes<'_, Maps>, &mut Sweeper) -> Result<R, StoreError>,
-    ) -> Result<R, StoreError> {
-        let state = &mut *self.state()?;
-        change(&mut Inboxes::new(&mut state.maps, &self.limits, PROCESS, now), &mut state.sweeper)
+        work: impl FnOnce(&mut Inboxes<'_, Changes<'_, InMemory>>, &mut Rounds) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut open = self.open.lock();
+        let Open { tables, rounds } = open.as_mut().ok_or(CLOSED)?;
+        let mut changes = Changes::new(tables);
+        let done = work(&mut Inboxes::new(&mut changes, self.setting(now)), rounds)?;
+        let changed = changes.into_changed();
+        tables.apply(changed.into_rows());
+        Ok(done)
     }
 }
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+const CLOSED: StoreError = StoreError::Closed { store: "memory" };
 
 #[async_trait]
 impl Store for MemoryStore {
@@ -98,64 +86,121 @@ impl Store for MemoryStore {
     }
 
     async fn append(&self, batch: Vec<Append>) -> Vec<Result<Appended, StoreError>> {
-        let now = Timestamp::now();
-        batch.iter().map(|append| self.change(now, |inboxes, _| inboxes.append(append))).collect()
+        let done = self.write(Timestamp::now(), |inboxes, _| Ok(inboxes.append_all(&batch)));
+        done.unwrap_or_else(|fault| vec![Err(fault); batch.len()])
     }
 
     async fn open(&self, user: &UserId, device: &DeviceId) -> Result<Cursor, StoreError> {
-        self.change(Timestamp::now(), |inboxes, _| inboxes.open(user, device))
+        self.write(Timestamp::now(), |inboxes, _| inboxes.open(user, device))
     }
 
     async fn leave(&self, user: &UserId, device: &DeviceId, sent: Seq) -> Result<(), StoreError> {
-        self.change(Timestamp::now(), |inboxes, _| inboxes.leave(user, device, sent))
+        self.write(Timestamp::now(), |inboxes, _| inboxes.leave(user, device, sent))
     }
 
     async fn read(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        inboxes::read(&self.state()?.maps, user, after, limit, Timestamp::now())
+        self.read(|inboxes| inboxes.read(user, after, limit))
     }
 
     async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError> {
-        self.change(Timestamp::now(), |inboxes, _| inboxes.acknowledge(user, device, upto))
+        self.write(Timestamp::now(), |inboxes, _| inboxes.acknowledge(user, device, upto))
     }
 
     async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError> {
-        self.change(Timestamp::now(), |inboxes, _| inboxes.cancel(id))
+        self.write(Timestamp::now(), |inboxes, _| inboxes.cancel(id))
     }
 
     async fn release_due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
-        self.change(now, |inboxes, _| inboxes.release_due(limit))
+        self.write(now, |inboxes, _| inboxes.release_due(limit))
     }
 
     async fn record(&self, steps: Vec<(MessageId, Vec<Step>)>) -> Result<(), StoreError> {
-        self.change(Timestamp::now(), |inboxes, _| inboxes.record(&steps))
+        self.write(Timestamp::now(), |inboxes, _| {
+            steps.into_iter().try_for_each(|(id, steps)| inboxes.record(id, steps))
+        })
     }
 
     async fn receipt(&self, id: MessageId) -> Result<Option<Receipt>, StoreError> {
-        inboxes::receipt(&self.state()?.maps, id)
+        self.read(|inboxes| inboxes.receipt(id))
     }
 
     async fn inbox(&self, user: &UserId) -> Result<Inbox, StoreError> {
-        inboxes::inbox(&self.state()?.maps, user)
+        self.read(|inboxes| inboxes.inbox(user))
     }
 
     async fn devices(&self, user: &UserId) -> Result<Vec<Device>, StoreError> {
-        inboxes::devices(&self.state()?.maps, user, PROCESS)
+        self.read(|inboxes| inboxes.devices(user))
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
-        self.change(now, |inboxes, sweeper| inboxes.sweep(sweeper))
+        self.write(now, |inboxes, rounds| inboxes.sweep(rounds))
     }
 
     async fn stored(&self) -> Result<u64, StoreError> {
-        inboxes::stored(&self.state()?.maps)
+        self.read(|inboxes| inboxes.stored())
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        self.state().map(drop)
+        self.read(|_| Ok(()))
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        *self.state.lock() = State { closed: true, ..State::default() };
+        *self.open.lock() = None;
         Ok(())
+    }
+}
+
+/// Tables in memory.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct InMemory([BTreeMap<Vec<u8>, Vec<u8>>; Table::ALL.len()]);
+
+impl InMemory {
+    pub(crate) fn apply(&mut self, rows: impl IntoIterator<Item = (Table, Vec<u8>, Option<Vec<u8>>)>) {
+        for (table, key, value) in rows {
+            match value {
+                Some(value) => self.put(table, key, value),
+                None => self.delete(table, key),
+            }
+        }
+    }
+
+    fn range<'t>(
+        &'t self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+    ) -> impl DoubleEndedIterator<Item = (&'t Vec<u8>, &'t Vec<u8>)> {
+        let rows = &self.0[table as usize];
+        let range = (from < to).then(|| rows.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to))));
+        range.into_iter().flatten()
+    }
+}
+
+impl Rows for InMemory {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.0[table as usize].get(key).cloned())
+    }
+
+    fn walk(&self, table: Table, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        for (key, value) in self.range(table, from, to) {
+            if let ControlFlow::Break(()) = visit(key, value)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn last(&self, table: Table, from: &[u8], to: &[u8]) -> Result<Option<Row>, StoreError> {
+        Ok(self.range(table, from, to).next_back().map(|(key, value)| (key.clone(), value.clone())))
+    }
+}
+
+impl Tables for InMemory {
+    fn put(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) {
+        self.0[table as usize].insert(key, value);
+    }
+
+    fn delete(&mut self, table: Table, key: Vec<u8>) {
+        self.0[table as usize].remove(&key);
     }
 }

@@ -47,7 +47,7 @@ pub struct Append {
 }
 
 impl Append {
-    /// A message for these users, now, under an id of the server's; see [`Append::check_id`].
+    /// A message for these users, now, under an id of the server's.
     #[must_use]
     pub fn new(message: Arc<Message>, users: impl Into<Arc<[UserId]>>) -> Self {
         Self {
@@ -101,8 +101,8 @@ pub struct Device {
     pub device: DeviceId,
     /// The last number that is safe with it.
     pub acknowledged: Seq,
-    /// When it was last seen, where the store knows.
-    pub last_seen: Option<Timestamp>,
+    /// When it was last seen.
+    pub last_seen: Timestamp,
     /// Whether it is connected.
     pub connected: bool,
 }
@@ -112,8 +112,8 @@ pub struct Device {
 pub struct Inbox {
     /// How many messages are kept.
     pub waiting: u64,
-    /// How many bytes they take, where the store knows.
-    pub bytes: Option<u64>,
+    /// How many bytes their contents have.
+    pub bytes: u64,
     /// The last number given, [`Seq::ZERO`] if there never was a message.
     pub last: Seq,
 }
@@ -162,26 +162,46 @@ pub struct Swept {
     pub more: bool,
 }
 
+/// Why a message is not delivered any more, in its receipt.
+pub(crate) mod reason {
+    /// A newer one with the same collapse key came.
+    pub(crate) const COLLAPSED: &str = "collapsed";
+    /// It was the oldest, or its publisher did not want the oldest to go.
+    pub(crate) const FULL: &str = "the inbox was full";
+    /// It was kept for [`crate::Limits::age`].
+    pub(crate) const OLD: &str = "the inbox keeps nothing for longer";
+}
+
+/// How long the id of a message is known at least.
+pub(crate) const ID_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What a store keeps, and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Messages in one user's inbox.
     pub messages: u64,
-    /// Bytes in one user's inbox.
+    /// Bytes of the contents in one user's inbox. One message alone is kept, however long it is.
     pub bytes: usize,
-    /// How long a message is kept, its own time apart.
+    /// How long a message is kept in an inbox, unless its own time is over before.
     pub age: Duration,
     /// How long a device is known after it was last seen.
     pub device_ttl: Duration,
-    /// How long it is known what became of a message. An id that a publisher chose is known as long, but
-    /// for a day at least.
+    /// How long it is known what became of a message, counted from when it was accepted or was due; zero for
+    /// no receipts. An id that a publisher chose is known as long, but for a day at least. With no receipts,
+    /// only a message with such an id can be cancelled.
     pub receipts: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        Self { messages: 10_000, bytes: 64 * 1024 * 1024, age: 30 * DAY, device_ttl: 30 * DAY, receipts: DAY }
+        let month = Duration::from_secs(30 * 24 * 60 * 60);
+        Self {
+            messages: 10_000,
+            bytes: 64 * 1024 * 1024,
+            age: month,
+            device_ttl: month,
+            receipts: Duration::from_secs(24 * 60 * 60),
+        }
     }
 }
 
@@ -189,7 +209,7 @@ impl Default for Limits {
 ///
 /// A user's numbers begin at 1, rise by one with each message and are never given twice, not even when nothing
 /// is kept any more; what is taken out leaves a gap. After [`Store::close`] everything else is
-/// [`StoreError::Closed`]. What a store does not do is [`StoreError::Unsupported`].
+/// [`StoreError::Closed`].
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// The name that configurations use: `memory`, `disk` or `redis`.
@@ -219,15 +239,15 @@ pub trait Store: Send + Sync + 'static {
         self.append(vec![append]).await.pop().expect("an answer for each message")
     }
 
-    /// Makes a device known and connected, and says where it stands. The first device ever known of a user
-    /// starts before the oldest message that is kept, a later one after the newest.
+    /// Makes a device known and connected, and says where it stands. The only device of a user starts before
+    /// the oldest message that is kept, a further one after the newest.
     async fn open(&self, user: &UserId, device: &DeviceId) -> Result<Cursor, StoreError>;
 
     /// Notes that a session of a device has ended, and up to which number messages were sent to it.
     async fn leave(&self, user: &UserId, device: &DeviceId, sent: Seq) -> Result<(), StoreError>;
 
     /// The first messages after a number, in order: at most `limit`, and fewer if they are large. What has
-    /// expired is passed over.
+    /// expired is passed over, and so is what cannot be read; the log says so. Nothing only if nothing is left.
     async fn read(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError>;
 
     /// Notes that everything up to and including `upto` is safe with a device, and deletes what every
@@ -235,8 +255,8 @@ pub trait Store: Send + Sync + 'static {
     /// not known has nothing to acknowledge; that changes nothing.
     async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError>;
 
-    /// Takes a message out of the schedule, or out of each inbox where there is a device that it has not
-    /// been sent to.
+    /// Takes a message out of the schedule, or out of each inbox whose user has no device, or a device that is
+    /// not connected and that it has not been sent to.
     async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError>;
 
     /// Puts at most `limit` scheduled messages whose time has come into their inboxes, each once.
@@ -255,7 +275,8 @@ pub trait Store: Send + Sync + 'static {
     /// The devices of a user, in the order of their names.
     async fn devices(&self, user: &UserId) -> Result<Vec<Device>, StoreError>;
 
-    /// Forgets what is old: messages, devices, receipts, ids. A bounded amount of work a call.
+    /// Forgets what is old: messages, devices, receipts, ids. A bounded amount of work a call. Ages that are
+    /// counted in days are looked at every now and then only.
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError>;
 
     /// How many messages are kept, in all inboxes together.

@@ -145,9 +145,7 @@ fn code(fault: &PublishError) -> ErrorCode {
         PublishError::Store(StoreError::Full { .. }) | PublishError::Overloaded { .. } => {
             ErrorCode::Overloaded
         }
-        PublishError::Store(StoreError::Unsupported { .. }) | PublishError::NotSupported(_) => {
-            ErrorCode::NotSupported
-        }
+        PublishError::NotSupported(_) => ErrorCode::NotSupported,
         PublishError::Store(_) | PublishError::ShuttingDown => ErrorCode::Unavailable,
         _ => ErrorCode::Invalid,
     }

@@ -139,7 +139,8 @@ async fn open_store(configuration: &Configuration) -> Result<Arc<dyn Store>, Fau
             Ok(Arc::new(store.map_err(Fault::failed)?))
         }
         StoreChoice::Redis(url) => {
-            let store = RedisStore::connect(url).await.map_err(Fault::failed)?;
+            let store =
+                RedisStore::connect_with_limits(url, configuration.inbox).await.map_err(Fault::failed)?;
             let taken = store.take_over().await.map_err(Fault::failed)?;
             if taken.messages > 0 {
                 tracing::info!(

@@ -1,52 +1,61 @@
 //! The one thread that writes.
 
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
-use msgserver_message::Timestamp;
 use parking_lot::Mutex;
-use redb::Database;
 use tokio::sync::oneshot;
 
-use super::tables::Written;
+use super::checkpoint::Frozen;
+use super::journal::Journal;
+use super::shared::{AllRows, Shared};
 use super::{stopped, unavailable};
-use crate::inboxes::{Inboxes, Sweeper};
-use crate::{Limits, StoreError};
+use crate::StoreError;
+use crate::inboxes::{Changed, Changes, Rounds};
 
-/// How many pieces of work share a transaction at most: enough to make the sync's share small, few enough
-/// to keep the last one's wait short.
+/// How many pieces of work share a commit at most, and about how many bytes: enough to make the sync's share
+/// small, few enough to keep the last one's wait short.
 const BATCH: usize = 4096;
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
-/// The rules on the tables of a transaction.
-pub(super) type Change<'a, 't> = Inboxes<'a, Written<'t>>;
+/// When so many bytes have changed, the engine takes them over.
+const FREEZE: usize = 32 * 1024 * 1024;
+/// When so many more have changed before it has, publishers wait for it.
+const FULL: usize = 2 * FREEZE;
+
+/// How long what need not be safe at once may wait for a sync.
+const LAZY: Duration = Duration::from_millis(100);
+
+/// The changes of one commit.
+pub(super) type Commit<'c> = Changes<'c, AllRows<'c>>;
 
 /// Something to write, and somebody who waits for it.
 pub(super) trait Work: Send {
-    /// A fault of the store itself ends the whole transaction; what is wrong with the work alone is its answer.
-    fn run(&mut self, inboxes: &mut Change<'_, '_>, sweeper: &mut Sweeper) -> Result<(), StoreError>;
-    /// Tells how the transaction went.
+    fn run(&mut self, changes: &mut Commit<'_>, rounds: &mut Rounds);
+    /// Whether it is to be safe before it is answered.
+    fn is_urgent(&self) -> bool;
+    /// Tells how the commit went.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
 pub(super) struct Job<T, F> {
-    work: F,
-    done: Option<Result<T, StoreError>>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<T, F> Job<T, F> {
-    pub(super) fn new(work: F, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
-        Self { work, done: None, reply }
-    }
+    pub(super) work: F,
+    pub(super) is_urgent: bool,
+    pub(super) done: Option<Result<T, StoreError>>,
+    pub(super) reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<T, F> Work for Job<T, F>
 where
     T: Send,
-    F: FnMut(&mut Change<'_, '_>, &mut Sweeper) -> Result<T, StoreError> + Send,
+    F: FnMut(&mut Commit<'_>, &mut Rounds) -> Result<T, StoreError> + Send,
 {
-    fn run(&mut self, inboxes: &mut Change<'_, '_>, sweeper: &mut Sweeper) -> Result<(), StoreError> {
-        self.done = Some(Ok((self.work)(inboxes, sweeper)?));
-        Ok(())
+    fn run(&mut self, changes: &mut Commit<'_>, rounds: &mut Rounds) {
+        self.done = Some(changes.whole(|changes| (self.work)(changes, rounds)));
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.is_urgent
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
@@ -58,41 +67,165 @@ where
 }
 
 pub(super) struct Writer {
-    pub(super) database: Arc<Database>,
-    pub(super) limits: Limits,
-    pub(super) process: u64,
-    /// Why the last transaction failed, if it did.
-    pub(super) fault: Arc<Mutex<Option<StoreError>>>,
-    pub(super) sweeper: Sweeper,
+    shared: Arc<Shared>,
+    /// Nothing after a fault: what stands at the end of that journal is not known.
+    journal: Option<Journal>,
+    /// The number of the last journal, and how many bytes of it count.
+    last: (u64, u64),
+    rounds: Rounds,
+    checkpoints: mpsc::Sender<Frozen>,
+    /// Whether something waits for a sync.
+    unsynced: bool,
 }
 
 impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, journal: Journal, checkpoints: mpsc::Sender<Frozen>) -> Self {
+        let last = (journal.number(), journal.length());
+        Self { shared, journal: Some(journal), last, rounds: Rounds::default(), checkpoints, unsynced: false }
+    }
+
     /// Writes until nobody can send any more, and what was sent is written.
     pub(super) fn run(mut self, waiting: &mpsc::Receiver<Box<dyn Work>>) {
-        while let Ok(first) = waiting.recv() {
-            let mut batch: Vec<_> =
-                std::iter::once(first).chain(waiting.try_iter().take(BATCH - 1)).collect();
-            let committed = self.write(&mut batch);
-            if let Err(fault) = &committed {
-                tracing::error!(%fault, "nothing was written");
+        loop {
+            let first = if self.unsynced {
+                match waiting.recv_timeout(LAZY) {
+                    Ok(work) => work,
+                    Err(mpsc::RecvTimeoutError::Timeout) => {
+                        let synced = self.write(&Changed::default(), true);
+                        // What it was for has been answered; the next commit tells whether all is well.
+                        let _ = self.note(synced);
+                        continue;
+                    }
+                    Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                }
+            } else {
+                match waiting.recv() {
+                    Ok(work) => work,
+                    Err(mpsc::RecvError) => break,
+                }
+            };
+            self.commit(first, waiting);
+            self.freeze();
+        }
+        // A last record that changes nothing: what is damaged before it is known not to have been cut short.
+        let synced =
+            self.write_record(&Changed::default()).and_then(|()| self.write(&Changed::default(), true));
+        let _ = self.note(synced);
+    }
+
+    fn commit(&mut self, first: Box<dyn Work>, waiting: &mpsc::Receiver<Box<dyn Work>>) {
+        if let Err(fault) = self.wait_for_room() {
+            return first.answer(self.note(Err(fault)));
+        }
+        let shared = Arc::clone(&self.shared);
+        let rows = shared.rows();
+        let mut changes = Changes::new(&rows);
+        let (mut batch, mut next) = (Vec::new(), Some(first));
+        while let Some(mut work) = next {
+            work.run(&mut changes, &mut self.rounds);
+            batch.push(work);
+            let more = batch.len() < BATCH && changes.bytes() < BATCH_BYTES;
+            next = if more { waiting.try_recv().ok() } else { None };
+        }
+        let changed = changes.into_changed();
+        drop(rows);
+        let written = self.write(&changed, batch.iter().any(|work| work.is_urgent()));
+        if written.is_ok() {
+            let current = &mut self.shared.recent.write().current;
+            for (table, key, value) in changed.into_rows() {
+                current.set(table, key, value);
             }
-            *self.fault.lock() = committed.clone().err();
-            for work in batch {
-                work.answer(committed.clone());
-            }
+        }
+        let written = self.note(written);
+        for work in batch {
+            work.answer(written.clone());
         }
     }
 
-    fn write(&mut self, batch: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
-        // A transaction's durability is Immediate unless told otherwise: its commit syncs the file.
-        let transaction = self.database.begin_write().map_err(unavailable)?;
-        {
-            let mut tables = Written::open(&transaction).map_err(unavailable)?;
-            let mut inboxes = Inboxes::new(&mut tables, &self.limits, self.process, Timestamp::now());
-            for work in batch {
-                work.run(&mut inboxes, &mut self.sweeper)?;
-            }
+    /// Waits while the engine is behind; fails if it cannot take anything.
+    fn wait_for_room(&self) -> Result<(), StoreError> {
+        if self.shared.recent.read().current.bytes() < FULL {
+            return Ok(());
         }
-        transaction.commit().map_err(unavailable)
+        let mut checkpoint = self.shared.checkpoint.lock();
+        while checkpoint.busy {
+            if let Some(fault) = &checkpoint.fault {
+                return Err(fault.clone());
+            }
+            self.shared.checkpoint_changed.wait(&mut checkpoint);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, changed: &Changed, urgent: bool) -> Result<(), StoreError> {
+        if !changed.is_empty() || self.journal.is_none() {
+            self.write_record(changed)?;
+        }
+        if urgent && self.unsynced {
+            let journal = self.journal.as_ref().ok_or_else(stopped)?;
+            if let Err(fault) = journal.sync() {
+                // Nobody can say what of it is on the disk now, so nothing is added to it.
+                self.journal = None;
+                return Err(unavailable(fault));
+            }
+            self.unsynced = false;
+            self.last = (journal.number(), journal.length());
+        }
+        Ok(())
+    }
+
+    fn write_record(&mut self, changed: &Changed) -> Result<(), StoreError> {
+        if self.journal.is_none() {
+            self.begin_journal()?;
+        }
+        let journal = self.journal.as_mut().ok_or_else(stopped)?;
+        if let Err(fault) = journal.add(changed) {
+            self.journal = None;
+            return Err(unavailable(fault));
+        }
+        self.unsynced = true;
+        Ok(())
+    }
+
+    fn begin_journal(&mut self) -> Result<(), StoreError> {
+        let (number, length) = self.last;
+        let journal = Journal::create(&self.shared.journals(), number + 1, length).map_err(unavailable)?;
+        self.last = (journal.number(), journal.length());
+        self.journal = Some(journal);
+        self.unsynced = false;
+        Ok(())
+    }
+
+    /// Hands what has changed to the engine, if it is much and the engine has what came before.
+    fn freeze(&mut self) {
+        if self.shared.recent.read().current.bytes() < FREEZE || self.shared.checkpoint.lock().busy {
+            return;
+        }
+        // What the next journal says of this one has to be so.
+        if self.write(&Changed::default(), true).is_err() {
+            return;
+        }
+        let upto = self.last.0;
+        if let Err(fault) = self.begin_journal() {
+            tracing::warn!(%fault, "no new journal could be begun; the one before is written on");
+            return;
+        }
+        let frozen = {
+            let recent = &mut *self.shared.recent.write();
+            recent.frozen = Arc::new(std::mem::take(&mut recent.current));
+            Arc::clone(&recent.frozen)
+        };
+        self.shared.checkpoint.lock().busy = true;
+        // It only ends after this thread.
+        let _ = self.checkpoints.send(Frozen { changed: frozen, upto });
+    }
+
+    fn note(&self, outcome: Result<(), StoreError>) -> Result<(), StoreError> {
+        let fault: &Mutex<_> = &self.shared.fault;
+        if let Err(fault) = &outcome {
+            tracing::error!(%fault, "nothing was written");
+        }
+        *fault.lock() = outcome.as_ref().err().cloned();
+        outcome
     }
 }

@@ -1,177 +1,212 @@
-//! Putting messages into inboxes.
+//! Messages come.
 
-use std::sync::Arc;
+use std::ops::ControlFlow;
 
-use msgserver_message::{Message, Seq, Stage, UserId};
+use msgserver_message::{CollapseKey, Message, Seq, Stage, UserId};
 
-use super::rows::{MessageRow, ScheduleRow, UserRow};
-use super::tables::{self, Table, Tables};
-use super::{Inboxes, less_urgent_waits, rows, seq_of};
+use super::log::{self, Kept};
+use super::rows::{self, Head, MessageRow, ScheduleRow, Scheduled, UserRow};
+use super::tables::{self, Rows, Table, Tables};
+use super::{Changes, Inboxes, SCHEDULED, STORED, corrupt, message_row};
 use crate::fingerprint::fingerprint;
-use crate::{Append, Appended, IfFull, Recipients, StoreError};
+use crate::store::reason;
+use crate::{Append, Appended, IfFull, InboxLimit, Limits, Recipients, StoreError};
+
+impl<R: Rows> Inboxes<'_, Changes<'_, R>> {
+    /// Puts each message into its inboxes, or into the schedule; one that fails leaves nothing behind.
+    pub(crate) fn append_all(&mut self, batch: &[Append]) -> Vec<Result<Appended, StoreError>> {
+        let setting = self.setting;
+        let one = |append| self.tables.whole(|tables| Inboxes::new(tables, setting).append(append));
+        batch.iter().map(one).collect()
+    }
+}
 
 impl<T: Tables> Inboxes<'_, T> {
-    /// Keeps one message in all of its inboxes, or in none.
-    pub(crate) fn append(&mut self, append: &Append) -> Result<Appended, StoreError> {
-        let message = &append.message;
-        let print = fingerprint(message, &append.recipients);
-        if append.check_id
-            && let Some(known) = self.tables.get(Table::Messages, &message.id.to_bytes())?
-        {
-            let known: MessageRow = rows::read(&known)?;
-            return if known.print == print {
-                Ok(Appended::Duplicate)
-            } else {
-                Err(StoreError::Conflict(message.id))
-            };
+    fn append(&mut self, append: &Append) -> Result<Appended, StoreError> {
+        let Append { message, recipients, check_id, deliver_at, .. } = append;
+        // Only an id that may come again needs one.
+        let print = if *check_id { fingerprint(message, recipients) } else { 0 };
+        if *check_id && let Some(known) = message_row(self.tables, message.id)? {
+            let same = known.print == print;
+            return if same { Ok(Appended::Duplicate) } else { Err(StoreError::Conflict(message.id)) };
         }
-        let deliver_at = append.deliver_at.filter(|&at| at > self.now);
-        let places = match deliver_at {
-            Some(at) => {
-                let row = rows::write_named(&ScheduleRow::new(append));
-                self.tables.put(Table::Schedule, tables::moment(at, message.id), row)?;
-                Vec::new()
-            }
-            None => self.place_all(append)?,
-        };
-        if append.check_id || deliver_at.is_some() || !self.limits.receipts.is_zero() {
-            let row = MessageRow { print, at: self.now, deliver_at, places: places.clone() };
-            self.tables.put(Table::Messages, message.id.to_bytes().to_vec(), rows::write(&row))?;
-            self.tables.put(Table::Aging, tables::moment(self.now, message.id), Vec::new())?;
-        }
-        Ok(if deliver_at.is_some() { Appended::Scheduled } else { Appended::New(places) })
-    }
-
-    /// Puts a message into its inboxes; gives its number in each.
-    pub(super) fn place_all(&mut self, append: &Append) -> Result<Vec<(UserId, Seq)>, StoreError> {
-        let users: Arc<[UserId]> = match &append.recipients {
-            Recipients::Users(users) => Arc::clone(users),
-            Recipients::Nobody => Arc::new([]),
-            Recipients::Known => self.known_users()?.into(),
-        };
-        if users.is_empty() {
-            return Ok(Vec::new());
-        }
-        let entry = rows::write_entry(&append.message)?;
-        if append.if_full == IfFull::Refuse {
-            // All of them before any: a message is in all of its inboxes or in none.
-            for user in &*users {
-                let row = self.user(user)?;
-                if let Some(limit) = self.full(&row, entry.len()) {
-                    return Err(StoreError::Full { user: user.clone(), limit });
-                }
-            }
-        }
-        users.iter().map(|user| Ok((user.clone(), self.place(user, &append.message, &entry)?))).collect()
-    }
-
-    fn known_users(&self) -> Result<Vec<UserId>, StoreError> {
-        let mut users = Vec::new();
-        for (key, value) in self.tables.range(Table::Users, &[], &[u8::MAX; 4], usize::MAX)? {
-            let row: UserRow = rows::read(&value)?;
-            if row.devices > 0 {
-                users.extend(tables::split_user(&key).map(|(user, _)| user));
-            }
-        }
-        Ok(users)
-    }
-
-    /// Which limit one more entry would be over. An empty inbox takes whatever comes: else what is larger than
-    /// the limit could never be sent.
-    fn full(&self, row: &UserRow, bytes: usize) -> Option<&'static str> {
-        if row.count() == 0 {
-            None
-        } else if row.count() >= self.limits.messages {
-            Some("it holds as many messages as it may")
-        } else if row.bytes + bytes as u64 > self.limits.bytes as u64 {
-            Some("it holds as many bytes as it may")
+        let later = deliver_at.filter(|at| *at > self.setting.now);
+        let (mut scheduled, mut places) = (None, Vec::new());
+        if let Some(at) = later {
+            let number = self.add(SCHEDULED, 1)?;
+            let row = rows::write_named(&ScheduleRow::new(append));
+            self.tables.put(Table::Schedule, tables::scheduled(at, number, message.id), row);
+            scheduled = Some(Scheduled { at: at.as_millis(), number });
         } else {
-            None
+            places = self.place_all(append)?;
         }
+        if *check_id || !self.setting.limits.receipts.is_zero() {
+            let row = MessageRow {
+                print,
+                at: self.setting.now.as_millis(),
+                scheduled,
+                released: None,
+                places: places.clone(),
+            };
+            self.put_message(message.id, &row);
+            // What is known of a scheduled message is needed until it is released.
+            self.tables.put(Table::Aging, tables::moment(row.since(), message.id), Vec::new());
+        }
+        Ok(if later.is_some() { Appended::Scheduled } else { Appended::New(places) })
     }
 
-    fn place(&mut self, user: &UserId, message: &Message, entry: &[u8]) -> Result<Seq, StoreError> {
-        let mut row = self.user(user)?;
-        if message.collapse_key.is_some() {
-            self.collapse(user, &mut row, message)?;
+    /// Puts a message into all of its inboxes.
+    pub(super) fn place_all(&mut self, append: &Append) -> Result<Vec<(UserId, Seq)>, StoreError> {
+        let users = match &append.recipients {
+            Recipients::Users(users) => users.to_vec(),
+            Recipients::Known => known_users(self.tables)?,
+            Recipients::Nobody => Vec::new(),
+        };
+        if append.if_full == IfFull::Refuse {
+            for user in &users {
+                self.check_room(user, &append.message)?;
+            }
         }
-        while self.full(&row, entry.len()).is_some() {
-            let Some((_, oldest)) = self.entries(user, 0, 1)?.pop() else { break };
-            let head = self.take_out(user, &mut row, &oldest)?;
-            self.step_of(head.id, user, Stage::Expired, "the inbox was full")?;
+        users.into_iter().map(|user| Ok((user.clone(), self.place(&user, &append.message)?))).collect()
+    }
+
+    fn check_room(&mut self, user: &UserId, message: &Message) -> Result<(), StoreError> {
+        let mut row = self.repaired(user)?;
+        // The one that it takes the place of makes room.
+        if let Some(Kept { head: Some(head), .. }) = self.collapsing(user, &row, message)? {
+            row.subtract(&head);
         }
+        let head = Head::new(message, self.setting.now);
+        let full = exceeded(&self.setting.limits, &row, &head);
+        full.map_or(Ok(()), |limit| Err(StoreError::Full { user: user.clone(), limit }))
+    }
+
+    /// Puts a message into an inbox.
+    fn place(&mut self, user: &UserId, message: &Message) -> Result<Seq, StoreError> {
+        let mut row = self.repaired(user)?;
+        let head = Head::new(message, self.setting.now);
+        if let Some(kept) = self.collapsing(user, &row, message)? {
+            self.lose(user, &mut row, &kept, Stage::Cancelled, Some(reason::COLLAPSED))?;
+        }
+        while exceeded(&self.setting.limits, &row, &head).is_some() {
+            match log::oldest(self.tables, user, &row)? {
+                Some(kept) => {
+                    self.lose(user, &mut row, &kept, Stage::Expired, Some(reason::FULL))?;
+                    row.trimmed = kept.seq.get();
+                }
+                None => row.trimmed = row.last,
+            }
+            self.mend(&mut row)?;
+        }
+        let seq = self.make_way(user, &row, &head)?;
+        self.put_entry(user, seq, &head, head.write(message)?, message.collapse_key.as_ref());
         row.last += 1;
-        let mut seq = row.last;
-        if row.connected == 0 && less_urgent_waits(&row, message.priority) {
-            seq = self.make_room(user, message, row.last)?;
-        }
-        let seq = Seq::new(seq);
-        self.tables.put(Table::Log, tables::entry(user, seq), entry.to_vec())?;
-        if let Some(about) = &message.collapse_key {
-            let at = tables::collapse(user, about);
-            self.tables.put(Table::Collapse, at, seq.get().to_be_bytes().to_vec())?;
-        }
-        if let Some(end) = message.expires_at {
-            self.tables.put(Table::Expiring, tables::expiring(end, user, message.id), Vec::new())?;
-        }
-        row.waiting[message.priority as usize] += 1;
-        row.bytes += entry.len() as u64;
-        self.put_user(user, &row)?;
-        self.count(1)?;
+        row.add(&head);
+        self.put_user(user, &row);
+        self.add(STORED, 1)?;
         Ok(seq)
     }
 
-    /// Takes out what has the same collapse key and was not sent to any device.
-    fn collapse(&mut self, user: &UserId, row: &mut UserRow, message: &Message) -> Result<(), StoreError> {
-        let Some(about) = &message.collapse_key else { return Ok(()) };
-        let Some(at) = self.tables.get(Table::Collapse, &tables::collapse(user, about))? else {
-            return Ok(());
-        };
-        let Ok(at) = at.try_into().map(u64::from_be_bytes) else { return Ok(()) };
-        // To a connected device it may have gone a moment ago.
-        if row.connected > 0 || at <= self.sent_to_any(user)? {
-            return Ok(());
+    fn put_entry(
+        &mut self,
+        user: &UserId,
+        seq: Seq,
+        head: &Head,
+        entry: Vec<u8>,
+        about: Option<&CollapseKey>,
+    ) {
+        let number = || seq.get().to_be_bytes().to_vec();
+        if let Some(end) = head.expires_at {
+            self.tables.put(Table::Expiring, tables::expiring(end, user, head.id), number());
         }
-        let key = tables::entry(user, Seq::new(at));
-        if let Some(value) = self.tables.get(Table::Log, &key)? {
-            let head = self.take_out(user, row, &(key, value))?;
-            self.step_of(
-                head.id,
-                user,
-                Stage::Cancelled,
-                "a newer one with its collapse key took its place",
-            )?;
+        if let Some(about) = about {
+            self.tables.put(Table::Collapse, tables::collapse(user, about), number());
         }
-        Ok(())
+        self.tables.put(Table::Log, tables::entry(user, seq), entry);
     }
 
-    /// Moves what is less urgent and was not sent yet one number on, up to the free number `last`; gives the
-    /// number that is free then.
-    fn make_room(&mut self, user: &UserId, message: &Message, last: u64) -> Result<u64, StoreError> {
-        let sent = self.sent_to_any(user)?;
-        let unsent = self.entries(user, sent, usize::MAX)?;
-        // Behind the last that is at least as urgent: what came while a device was connected stands in no order of
-        // urgency, and nothing may overtake its own priority.
-        let mut first = 0;
-        for (n, (_, (_, value))) in unsent.iter().enumerate() {
-            if rows::head(value)?.priority >= message.priority {
-                first = n + 1;
-            }
+    /// The entry that a message takes the place of: one with the same collapse key that was sent to nobody.
+    fn collapsing(
+        &self,
+        user: &UserId,
+        row: &UserRow,
+        message: &Message,
+    ) -> Result<Option<Kept>, StoreError> {
+        let Some(about) = &message.collapse_key else { return Ok(None) };
+        let number = self.tables.get(Table::Collapse, &tables::collapse(user, about))?;
+        let Some(seq) = number.as_deref().and_then(tables::seq) else { return Ok(None) };
+        if seq.get() <= self.offered(user, row)? {
+            return Ok(None);
         }
-        let mut free = last;
-        for (seq, (_, value)) in unsent[first..].iter().rev() {
-            let key = tables::entry(user, Seq::new(free));
-            if rows::head(value)?.collapses
-                && let Ok(Message { collapse_key: Some(about), .. }) = rows::message(value)
-            {
-                let at = tables::collapse(user, &about);
-                if self.tables.get(Table::Collapse, &at)?.is_some_and(|at| seq_of(&at) == *seq) {
-                    self.tables.put(Table::Collapse, at, free.to_be_bytes().to_vec())?;
-                }
-            }
-            self.tables.put(Table::Log, key, value.clone())?;
-            free = *seq;
-        }
-        Ok(free)
+        let kept = log::at(self.tables, user, seq)?;
+        Ok(kept.filter(|kept| kept.collapse_key.as_ref() == Some(about)))
     }
+
+    /// The number for a message. What is less urgent at the end of the inbox, and was sent to nobody, moves
+    /// behind it. It moves by one place, and no further than to a number that was never given: whoever keeps
+    /// the last number that it saw misses nothing and sees nothing twice.
+    fn make_way(&mut self, user: &UserId, row: &UserRow, head: &Head) -> Result<Seq, StoreError> {
+        let mut free = Seq::new(row.last + 1);
+        if row.waiting[..head.priority as usize].iter().all(|waiting| *waiting == 0) {
+            return Ok(free);
+        }
+        let from = tables::entry(user, Seq::new(self.offered(user, row)?.max(row.trimmed) + 1));
+        let mut to = tables::entry(user, free);
+        loop {
+            let (key, entry) = match self.tables.last(Table::Log, &from, &to) {
+                Ok(Some(row)) => row,
+                // What cannot be read stays where it is.
+                Ok(None) | Err(StoreError::Corrupt { .. }) => return Ok(free),
+                Err(fault) => return Err(fault),
+            };
+            let (Some(seq), Ok(before)) = (tables::seq(&key), Head::read(&entry)) else { return Ok(free) };
+            if before.priority >= head.priority {
+                return Ok(free);
+            }
+            let about = self.collapse_key_in_force(user, seq, &before, &entry)?;
+            self.put_entry(user, free, &before, entry, about.as_ref());
+            (free, to) = (seq, key);
+        }
+    }
+
+    /// The collapse key of an entry, if no newer one has the same.
+    fn collapse_key_in_force(
+        &self,
+        user: &UserId,
+        seq: Seq,
+        head: &Head,
+        entry: &[u8],
+    ) -> Result<Option<CollapseKey>, StoreError> {
+        let message = head.collapses.then(|| rows::message(entry).ok()).flatten();
+        let Some(about) = message.and_then(|message| message.collapse_key) else { return Ok(None) };
+        let newest = self.tables.get(Table::Collapse, &tables::collapse(user, &about))?;
+        Ok((newest.as_deref().and_then(tables::seq) == Some(seq)).then_some(about))
+    }
+}
+
+/// What an inbox would have too much of with one more message. A message alone is not too much.
+fn exceeded(limits: &Limits, row: &UserRow, more: &Head) -> Option<InboxLimit> {
+    if row.count() == 0 {
+        None
+    } else if row.count() >= limits.messages {
+        Some(InboxLimit::Messages(limits.messages))
+    } else if row.bytes + u64::from(more.bytes) > limits.bytes as u64 {
+        Some(InboxLimit::Bytes(limits.bytes))
+    } else {
+        None
+    }
+}
+
+/// Every user who has a device.
+fn known_users(tables: &impl Rows) -> Result<Vec<UserId>, StoreError> {
+    let mut users = Vec::new();
+    tables.walk(Table::Users, &[], &tables::end_of(&[]), &mut |key, row| {
+        let (user, _) = tables::split_user(key).ok_or_else(|| corrupt("the name of a user"))?;
+        let row: UserRow = rows::read(row)?;
+        if row.devices > 0 {
+            users.push(user);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(users)
 }

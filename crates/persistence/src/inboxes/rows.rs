@@ -13,8 +13,11 @@ use crate::{Append, IfFull, Recipients, StoreError, codec};
 pub(crate) struct UserRow {
     /// The last number given.
     pub(crate) last: u64,
+    /// Nothing is kept up to here. An engine may have to walk over what was deleted, so no walk begins before.
+    pub(crate) trimmed: u64,
     /// Messages by priority, the least urgent first.
     pub(crate) waiting: [u64; 3],
+    /// Bytes of their contents.
     pub(crate) bytes: u64,
     /// Known devices.
     pub(crate) devices: u32,
@@ -27,12 +30,26 @@ impl UserRow {
     pub(crate) fn count(&self) -> u64 {
         self.waiting.iter().sum()
     }
+
+    /// Counts an entry that came.
+    pub(super) fn add(&mut self, head: &Head) {
+        self.waiting[head.priority as usize] += 1;
+        self.bytes += u64::from(head.bytes);
+    }
+
+    /// Counts an entry that went. Where rows were lost, the counts may be lower than what is there.
+    pub(super) fn subtract(&mut self, head: &Head) {
+        let waiting = &mut self.waiting[head.priority as usize];
+        *waiting = waiting.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(head.bytes.into());
+    }
 }
 
 /// Where a device stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DeviceRow {
     pub(crate) acknowledged: u64,
+    /// Never less than `acknowledged`.
     pub(crate) sent: u64,
     /// How many sessions it has.
     pub(crate) sessions: u32,
@@ -40,14 +57,31 @@ pub(crate) struct DeviceRow {
     pub(crate) last_seen: u64,
 }
 
-/// What was accepted under an id.
+/// What was accepted under an id. Times are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MessageRow {
     pub(crate) print: u128,
-    pub(crate) at: Timestamp,
-    pub(crate) deliver_at: Option<Timestamp>,
+    pub(crate) at: u64,
+    pub(crate) scheduled: Option<Scheduled>,
+    /// When a scheduled message went into its inboxes.
+    pub(crate) released: Option<u64>,
     /// Where it was put; a message may have moved since.
     pub(crate) places: Vec<(UserId, Seq)>,
+}
+
+/// Where a message stands, or stood, in the schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Scheduled {
+    pub(crate) at: u64,
+    /// Messages for one moment are released in the order in which they were accepted.
+    pub(crate) number: u64,
+}
+
+impl MessageRow {
+    /// From when on it is known for as long as messages are.
+    pub(crate) fn since(&self) -> Timestamp {
+        Timestamp::from_millis(self.scheduled.map_or(self.at, |scheduled| scheduled.at))
+    }
 }
 
 /// What waits for its time.
@@ -91,17 +125,21 @@ pub(crate) type StepRow = Vec<Step>;
 /// The form of a row, so that a later one can be told from it.
 const VERSION: u8 = 1;
 
-fn corrupt(what: &'static str, detail: impl ToString) -> StoreError {
-    StoreError::Corrupt { store: what, detail: detail.to_string() }
+/// Only rows on disk can be wrong.
+pub(crate) fn corrupt(detail: impl ToString) -> StoreError {
+    StoreError::Corrupt { store: "disk", detail: detail.to_string() }
 }
 
+/// Without names: they would be most of a row that is written with every message.
 pub(crate) fn write<T: Serialize>(row: &T) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
+    // Longer than most, so that it seldom grows.
+    let mut bytes = Vec::with_capacity(64);
+    bytes.push(VERSION);
     rmp_serde::encode::write(&mut bytes, row).expect("rows are numbers, texts and lists of them");
     bytes
 }
 
-/// A row whose fields may be left out, which only names tell apart.
+/// With the names of the fields: for rows with words of the message crate, which leave fields out.
 pub(crate) fn write_named<T: Serialize>(row: &T) -> Vec<u8> {
     let mut bytes = vec![VERSION];
     rmp_serde::encode::write_named(&mut bytes, row).expect("rows are numbers, texts and lists of them");
@@ -110,42 +148,113 @@ pub(crate) fn write_named<T: Serialize>(row: &T) -> Vec<u8> {
 
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     match bytes.split_first() {
-        Some((&VERSION, row)) => rmp_serde::from_slice(row).map_err(|e| corrupt("row", e)),
-        _ => Err(corrupt("row", format_args!("version {:?}, where {VERSION} is known", bytes.first()))),
+        Some((&VERSION, row)) => rmp_serde::from_slice(row).map_err(corrupt),
+        Some((version, _)) => {
+            Err(corrupt(format_args!("a row of version {version}, where {VERSION} is known")))
+        }
+        None => Err(corrupt("an empty row")),
     }
 }
 
-/// What an entry is without its message being read: priority, whether it has a collapse key, id.
+/// What an entry is without its message being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) priority: Priority,
     pub(crate) collapses: bool,
     pub(crate) id: MessageId,
+    /// When it came into the inbox: a scheduled message was published long before.
+    pub(crate) placed: Timestamp,
+    pub(crate) expires_at: Option<Timestamp>,
+    /// Bytes of the content.
+    pub(crate) bytes: u32,
 }
 
-const HEAD_BYTES: usize = 18;
+const HEAD_BYTES: usize = 38;
 
-/// An entry of the log: its head, and then the message.
-pub(crate) fn write_entry(message: &Message) -> Result<Vec<u8>, StoreError> {
-    let body = codec::encode(message).map_err(|e| corrupt("message", e))?;
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len());
-    bytes.push(message.priority as u8);
-    bytes.push(u8::from(message.collapse_key.is_some()));
-    bytes.extend_from_slice(&message.id.to_bytes());
-    bytes.extend_from_slice(&body);
-    Ok(bytes)
+impl Head {
+    pub(crate) fn new(message: &Message, placed: Timestamp) -> Self {
+        Self {
+            priority: message.priority,
+            collapses: message.collapse_key.is_some(),
+            id: message.id,
+            placed,
+            expires_at: message.expires_at,
+            bytes: u32::try_from(message.content.as_json().len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Whether the time of the entry is over.
+    pub(crate) fn is_over(&self, now: Timestamp, age: std::time::Duration) -> bool {
+        self.expires_at.is_some_and(|end| end <= now) || self.placed.saturating_add(age) <= now
+    }
+
+    /// The entry of the log: this, and then the message.
+    pub(crate) fn write(&self, message: &Message) -> Result<Vec<u8>, StoreError> {
+        let body = codec::encode(message).map_err(corrupt)?;
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len());
+        bytes.push(self.priority as u8);
+        bytes.push(u8::from(self.collapses));
+        bytes.extend_from_slice(&self.id.to_bytes());
+        bytes.extend_from_slice(&self.placed.as_millis().to_be_bytes());
+        // No message ends at the first moment of 1970 and is worth keeping.
+        bytes.extend_from_slice(&self.expires_at.map_or(0, |end| end.as_millis().max(1)).to_be_bytes());
+        bytes.extend_from_slice(&self.bytes.to_be_bytes());
+        bytes.extend_from_slice(&body);
+        Ok(bytes)
+    }
+
+    pub(crate) fn read(entry: &[u8]) -> Result<Self, StoreError> {
+        fn part<const N: usize>(from: &mut &[u8]) -> Result<[u8; N], StoreError> {
+            let (part, rest) = from.split_first_chunk().ok_or_else(|| corrupt("an entry is too short"))?;
+            *from = rest;
+            Ok(*part)
+        }
+        let from = &mut &entry[..];
+        let [priority, collapses] = part(from)?;
+        let priority = Priority::ALL.get(usize::from(priority));
+        Ok(Self {
+            priority: *priority.ok_or_else(|| corrupt("an entry has no known priority"))?,
+            collapses: collapses != 0,
+            id: MessageId::from_bytes(part(from)?),
+            placed: Timestamp::from_millis(u64::from_be_bytes(part(from)?)),
+            expires_at: match u64::from_be_bytes(part(from)?) {
+                0 => None,
+                end => Some(Timestamp::from_millis(end)),
+            },
+            bytes: u32::from_be_bytes(part(from)?),
+        })
+    }
 }
 
-pub(crate) fn head(entry: &[u8]) -> Result<Head, StoreError> {
-    let Some((head, _)) = entry.split_first_chunk::<HEAD_BYTES>() else {
-        return Err(corrupt("entry", "it is too short"));
-    };
-    let priority = Priority::ALL.get(usize::from(head[0])).ok_or_else(|| corrupt("entry", "its priority"))?;
-    let id = head.last_chunk::<16>().expect("a head ends with an id");
-    Ok(Head { priority: *priority, collapses: head[1] != 0, id: MessageId::from_bytes(*id) })
-}
-
+/// The message of an entry.
 pub(crate) fn message(entry: &[u8]) -> Result<Message, StoreError> {
-    let body = entry.get(HEAD_BYTES..).unwrap_or_default();
-    codec::decode(body).map_err(|e| corrupt("message", e))
+    codec::decode(entry.get(HEAD_BYTES..).unwrap_or_default()).map_err(corrupt)
+}
+
+#[cfg(test)]
+mod tests {
+    use msgserver_message::Content;
+
+    use super::*;
+
+    #[test]
+    fn an_entry_is_read_as_it_was_written() {
+        for end in [None, Some(Timestamp::from_millis(7))] {
+            let message_ =
+                Message { priority: Priority::High, expires_at: end, ..Message::new(Content::text("hello")) };
+            let head = Head::new(&message_, Timestamp::from_millis(3));
+            let entry = head.write(&message_).unwrap();
+            assert_eq!(Head::read(&entry).unwrap(), head);
+            assert_eq!(message(&entry).unwrap(), message_);
+            assert!(Head::read(&entry[..HEAD_BYTES - 1]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_row_of_another_version_is_refused() {
+        let mut row = write(&UserRow::default());
+        assert_eq!(read::<UserRow>(&row).unwrap(), UserRow::default());
+        row[0] = 2;
+        assert!(read::<UserRow>(&row).unwrap_err().to_string().contains("version 2"));
+    }
 }

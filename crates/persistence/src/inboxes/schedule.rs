@@ -1,50 +1,84 @@
-//! Messages that wait for their time.
+//! Messages whose time comes later, and messages that are taken back.
 
 use msgserver_message::{MessageId, Stage, Step, Timestamp};
 
-use super::rows::{MessageRow, ScheduleRow};
-use super::tables::{self, Table};
-use super::{Inboxes, Rows, Tables, rows};
-use crate::{Due, IfFull, Released, StoreError};
+use super::rows::{self, ScheduleRow, Scheduled};
+use super::tables::{self, Table, Tables};
+use super::{Inboxes, device_rows, log, message_row};
+use crate::store::reason;
+use crate::{Cancelled, Due, Released, StoreError};
 
 impl<T: Tables> Inboxes<'_, T> {
+    /// Puts what is due into its inboxes, at most `limit` messages.
     pub(crate) fn release_due(&mut self, limit: usize) -> Result<Due, StoreError> {
-        let end =
-            tables::moment(Timestamp::from_millis(self.now.as_millis() + 1), MessageId::from_bytes([0; 16]));
-        let mut due = Due::default();
-        for (key, value) in self.tables.range(Table::Schedule, &[], &end, limit)? {
-            let mut append = rows::read::<ScheduleRow>(&value)?.into_append();
-            self.tables.delete(Table::Schedule, &key)?;
-            let id = append.message.id;
-            if append.message.is_expired(self.now) {
-                self.step(id, Step::new(Stage::Expired, self.now))?;
-                continue;
-            }
-            let seqs = match self.place_all(&append) {
-                // Its publisher has gone: all that is left is to say so.
-                Err(StoreError::Full { .. }) if append.if_full == IfFull::Refuse => {
-                    let reason = Some("the inbox was full".into());
-                    self.step(id, Step { reason, ..Step::new(Stage::Expired, self.now) })?;
-                    continue;
+        let end = tables::end_of(&self.setting.now.as_millis().to_be_bytes());
+        let mut released = Vec::new();
+        for (key, row) in self.tables.first(Table::Schedule, &[], &end, limit)? {
+            let scheduled = rows::read::<ScheduleRow>(&row);
+            let id = tables::id(&key);
+            self.tables.delete(Table::Schedule, key);
+            match scheduled {
+                Ok(row) => released.push(self.release(row)?),
+                // It must not stand in the way of what comes after it.
+                Err(fault) => {
+                    let id = id.map(|id| id.to_string());
+                    tracing::error!(id, %fault, "a scheduled message cannot be read, and is dropped");
                 }
-                seqs => seqs?,
-            };
-            let at = id.to_bytes().to_vec();
-            if let Some(known) = self.tables.get(Table::Messages, &at)? {
-                let known = MessageRow { places: seqs.clone(), ..rows::read(&known)? };
-                self.tables.put(Table::Messages, at, rows::write(&known))?;
             }
-            self.step(id, Step::new(Stage::Accepted, self.now))?;
-            append.deliver_at = None;
-            due.released.push(Released { message: append.message, recipients: append.recipients, seqs });
         }
-        due.next = next_due(self.tables)?;
-        Ok(due)
+        let next = self.tables.first(Table::Schedule, &[], &tables::end_of(&[]), 1)?;
+        let next = next.first().and_then(|(key, _)| Some(tables::split_moment(key)?.0));
+        Ok(Due { released, next })
     }
-}
 
-/// When the next one is due.
-pub(crate) fn next_due(tables: &impl Rows) -> Result<Option<Timestamp>, StoreError> {
-    let next = tables.range(Table::Schedule, &[], &[u8::MAX; 25], 1)?.pop();
-    Ok(next.and_then(|(key, _)| Some(Timestamp::from_millis(u64::from_be_bytes(*key.first_chunk()?)))))
+    fn release(&mut self, row: ScheduleRow) -> Result<Released, StoreError> {
+        let append = row.into_append();
+        let id = append.message.id;
+        let seqs = match self.place_all(&append) {
+            Ok(seqs) => {
+                if let Some(mut known) = message_row(self.tables, id)? {
+                    known.released = Some(self.setting.now.as_millis());
+                    known.places.clone_from(&seqs);
+                    self.put_message(id, &known);
+                }
+                seqs
+            }
+            // There is nobody left to refuse it to. Nothing was changed before it was refused.
+            Err(StoreError::Full { user, .. }) => {
+                let step = Step::of(&user, Stage::Expired, self.setting.now);
+                self.record(id, vec![Step { reason: Some(reason::FULL.into()), ..step }])?;
+                Vec::new()
+            }
+            Err(fault) => return Err(fault),
+        };
+        Ok(Released { message: append.message, recipients: append.recipients, seqs })
+    }
+
+    /// Takes a message back where it has not gone yet.
+    pub(crate) fn cancel(&mut self, id: MessageId) -> Result<Cancelled, StoreError> {
+        let Some(known) = message_row(self.tables, id)? else { return Ok(Cancelled::Unknown) };
+        if let (Some(Scheduled { at, number }), None) = (known.scheduled, known.released) {
+            let key = tables::scheduled(Timestamp::from_millis(at), number, id);
+            if self.tables.get(Table::Schedule, &key)?.is_some() {
+                self.tables.delete(Table::Schedule, key);
+                self.record(id, vec![Step::new(Stage::Cancelled, self.setting.now)])?;
+                return Ok(Cancelled::TakenBack(1));
+            }
+        }
+        let mut taken_back = 0;
+        for (user, seq) in known.places {
+            let mut row = self.repaired(&user)?;
+            let Some(kept) = log::find(self.tables, &user, &row, id, seq)? else { continue };
+            let devices = device_rows(self.tables, &user)?;
+            let has_still_to_go = |sent: u64| sent < kept.seq.get();
+            if devices.is_empty()
+                || devices.iter().any(|(_, at)| at.sessions == 0 && has_still_to_go(at.sent))
+            {
+                self.lose(&user, &mut row, &kept, Stage::Cancelled, None)?;
+                self.put_user(&user, &row);
+                taken_back += 1;
+            }
+        }
+        Ok(if taken_back > 0 { Cancelled::TakenBack(taken_back) } else { Cancelled::TooLate })
+    }
 }

@@ -1,156 +1,185 @@
-//! Forgetting what is old.
+//! What is old goes.
 
 use std::time::Duration;
 
 use msgserver_message::{MessageId, Seq, Stage, Timestamp, UserId};
 
-use super::rows::{DeviceRow, MessageRow};
-use super::tables::{self, Table};
-use super::{Inboxes, Row, Tables, device_rows, rows, user_row};
+use super::rows::{Head, UserRow};
+use super::tables::{self, Table, Tables};
+use super::{Inboxes, corrupt, device_rows, log, message_row, user_row};
+use crate::store::{ID_KEPT, reason};
 use crate::{StoreError, Swept};
 
-/// How many rows of each kind one sweep looks at, so that nobody waits for it for long.
-const ROWS: usize = 1000;
+/// How many rows one sweep looks at in each of its walks.
+const ROWS: usize = 2048;
 
-/// How long an id that a publisher chose is known at least.
-const ID_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How far the walk over all users is.
+/// Where the walks of the next sweep go on. Kept between sweeps and not with the rows: an engine may have to
+/// walk over what was deleted, and should not do so from the beginning each time.
 #[derive(Debug, Default)]
-pub(crate) struct Sweeper {
-    after: Vec<u8>,
-}
-
-fn before(now: Timestamp, ago: Duration) -> Timestamp {
-    Timestamp::from_millis(now.as_millis().saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)))
-}
-
-/// Whether nothing has ended by now that has an end of its own.
-#[cfg(feature = "disk")]
-pub(crate) fn is_tidy(
-    tables: &impl super::Rows,
-    limits: &crate::Limits,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let ended = (now.as_millis() + 1).to_be_bytes();
-    let old = before(now, limits.receipts.max(ID_KEPT)).as_millis().to_be_bytes();
-    Ok(tables.range(Table::Expiring, &[], &ended, 1)?.is_empty()
-        && tables.range(Table::Aging, &[], &old, 1)?.is_empty())
+pub(crate) struct Rounds {
+    expiring: Vec<u8>,
+    aging: Vec<u8>,
+    users: Vec<u8>,
+    /// When the last walk over the users has begun.
+    users_since: Option<Timestamp>,
 }
 
 impl<T: Tables> Inboxes<'_, T> {
-    pub(crate) fn sweep(&mut self, sweeper: &mut Sweeper) -> Result<Swept, StoreError> {
+    /// Forgets what is old, a bounded part of it.
+    pub(crate) fn sweep(&mut self, rounds: &mut Rounds) -> Result<Swept, StoreError> {
         let mut swept = Swept::default();
-        self.expire(&mut swept)?;
-        self.forget_messages(&mut swept)?;
-        self.walk(sweeper, &mut swept)?;
+        self.sweep_expiring(rounds, &mut swept)?;
+        self.sweep_aging(rounds, &mut swept)?;
+        self.sweep_users(rounds, &mut swept)?;
         Ok(swept)
     }
 
-    /// Takes out the messages whose own time is over.
-    fn expire(&mut self, swept: &mut Swept) -> Result<(), StoreError> {
-        let end = (self.now.as_millis() + 1).to_be_bytes();
-        let due = self.tables.range(Table::Expiring, &[], &end, ROWS)?;
-        swept.more |= due.len() == ROWS;
-        for (key, _) in due {
-            self.tables.delete(Table::Expiring, &key)?;
-            let Some(id) = tables::tail(&key).map(MessageId::from_bytes) else { continue };
-            let Some((user, _)) = key.get(8..).and_then(tables::split_user) else { continue };
-            let at = match self.tables.get(Table::Messages, &id.to_bytes())? {
-                Some(known) => {
-                    let known: MessageRow = rows::read(&known)?;
-                    known.places.into_iter().find(|(of, _)| *of == user).map_or(Seq::ZERO, |(_, seq)| seq)
-                }
-                None => Seq::ZERO,
+    /// The next rows of a walk up to `to`; when it has come to its end, the next one begins anew.
+    fn next_rows(
+        &self,
+        table: Table,
+        from: &mut Vec<u8>,
+        to: &[u8],
+        swept: &mut Swept,
+    ) -> Result<Vec<tables::Row>, StoreError> {
+        let rows = self.tables.first(table, from, to, ROWS)?;
+        from.clear();
+        if rows.len() == ROWS
+            && let Some((key, _)) = rows.last()
+        {
+            from.extend_from_slice(key);
+            from.push(0);
+            swept.more = true;
+        }
+        Ok(rows)
+    }
+
+    fn sweep_expiring(&mut self, rounds: &mut Rounds, swept: &mut Swept) -> Result<(), StoreError> {
+        let end = tables::end_of(&self.setting.now.as_millis().to_be_bytes());
+        for (key, put_at) in self.next_rows(Table::Expiring, &mut rounds.expiring, &end, swept)? {
+            let named = tables::split_moment(&key).and_then(|(_, rest)| tables::split_user(rest));
+            let (Some((user, _)), Some(id)) = (named, tables::id(&key)) else {
+                return Err(corrupt("the key of a message that expires"));
             };
-            if let Some((_, entry)) = self.find(&user, at, id)? {
-                self.expire_entry(&user, &entry, "its time was over", swept)?;
+            let put_at = tables::seq(&put_at).unwrap_or(Seq::ZERO);
+            let mut row = user_row(self.tables, &user)?;
+            if let Some(kept) = log::find(self.tables, &user, &row, id, put_at)? {
+                self.lose(&user, &mut row, &kept, Stage::Expired, None)?;
+                self.put_user(&user, &row);
+                swept.expired += 1;
+            }
+            self.tables.delete(Table::Expiring, key);
+        }
+        Ok(())
+    }
+
+    fn sweep_aging(&mut self, rounds: &mut Rounds, swept: &mut Swept) -> Result<(), StoreError> {
+        let kept = self.setting.limits.receipts.max(ID_KEPT);
+        let end = before(self.setting.now, kept);
+        for (key, _) in self.next_rows(Table::Aging, &mut rounds.aging, &end, swept)? {
+            let (Some((at, _)), Some(id)) = (tables::split_moment(&key), tables::id(&key)) else {
+                return Err(corrupt("the key of an id"));
+            };
+            // The id may have come again since.
+            let known = message_row(self.tables, id)?;
+            if known.is_some_and(|known| known.since() == at) {
+                self.forget_message(id)?;
+                swept.receipts += 1;
+            }
+            self.tables.delete(Table::Aging, key);
+        }
+        Ok(())
+    }
+
+    fn forget_message(&mut self, id: MessageId) -> Result<(), StoreError> {
+        let from = id.to_bytes();
+        for (key, _) in self.tables.first(Table::Steps, &from, &tables::end_of(&from), usize::MAX)? {
+            self.tables.delete(Table::Steps, key);
+        }
+        self.tables.delete(Table::Messages, from.to_vec());
+        Ok(())
+    }
+
+    /// Days matter here, so a walk over all users begins only when a hundredth of the shortest time has passed.
+    fn sweep_users(&mut self, rounds: &mut Rounds, swept: &mut Swept) -> Result<(), StoreError> {
+        let now = self.setting.now;
+        if rounds.users.is_empty() {
+            let limits = &self.setting.limits;
+            let pause = limits.age.min(limits.device_ttl) / 100;
+            if rounds.users_since.is_some_and(|since| since <= now && now < since.saturating_add(pause)) {
+                return Ok(());
+            }
+            rounds.users_since = Some(now);
+        }
+        for (key, _) in self.next_rows(Table::Users, &mut rounds.users, &tables::end_of(&[]), swept)? {
+            let (user, _) = tables::split_user(&key).ok_or_else(|| corrupt("the name of a user"))?;
+            let before = user_row(self.tables, &user)?;
+            let mut row = self.repaired(&user)?;
+            self.sweep_entries(&user, &mut row, swept)?;
+            self.sweep_devices(&user, &mut row, swept)?;
+            if row != before {
+                self.put_user(&user, &row);
             }
         }
         Ok(())
     }
 
-    fn expire_entry(
+    /// Takes out what was kept long enough, from the oldest on.
+    fn sweep_entries(
         &mut self,
         user: &UserId,
-        entry: &Row,
-        why: &'static str,
+        row: &mut UserRow,
         swept: &mut Swept,
     ) -> Result<(), StoreError> {
-        let mut row = self.user(user)?;
-        let head = self.take_out(user, &mut row, entry)?;
-        self.put_user(user, &row)?;
-        swept.expired += 1;
-        self.step_of(head.id, user, Stage::Expired, why)
-    }
-
-    /// Forgets what was accepted long ago, with its steps. Whether it is still in an inbox does not matter there.
-    fn forget_messages(&mut self, swept: &mut Swept) -> Result<(), StoreError> {
-        let end = before(self.now, self.limits.receipts.max(ID_KEPT)).as_millis().to_be_bytes();
-        let old = self.tables.range(Table::Aging, &[], &end, ROWS)?;
-        swept.more |= old.len() == ROWS;
-        for (key, _) in old {
-            self.tables.delete(Table::Aging, &key)?;
-            let Some(id) = tables::tail::<16>(&key) else { continue };
-            let known = self.tables.get(Table::Messages, &id)?;
-            let known: Option<MessageRow> = known.map(|known| rows::read(&known)).transpose()?;
-            if let Some(at) = known.and_then(|known| known.deliver_at) {
-                // It waits for its time still: it is looked at again when that has come.
-                let at = tables::moment(at, MessageId::from_bytes(id));
-                if self.tables.get(Table::Schedule, &at)?.is_some() {
-                    self.tables.put(Table::Aging, at, Vec::new())?;
-                    continue;
-                }
+        let (now, age) = (self.setting.now, self.setting.limits.age);
+        let is_old = |head: Head| head.placed.saturating_add(age) <= now;
+        while row.count() > 0 {
+            let Some(oldest) = log::oldest(self.tables, user, row)? else { break };
+            if !oldest.head.is_none_or(is_old) {
+                break;
             }
-            self.tables.delete(Table::Messages, &id)?;
-            for (key, _) in self.tables.range(Table::Steps, &id, &tables::end_of(&id), usize::MAX)? {
-                self.tables.delete(Table::Steps, &key)?;
-            }
-            swept.receipts += 1;
+            self.lose(user, row, &oldest, Stage::Expired, Some(reason::OLD))?;
+            row.trimmed = oldest.seq.get();
+            swept.expired += 1;
         }
         Ok(())
     }
 
-    /// Looks at some users: messages that are too old, devices that have not been seen for too long.
-    fn walk(&mut self, sweeper: &mut Sweeper, swept: &mut Swept) -> Result<(), StoreError> {
-        let users = self.tables.range(Table::Users, &sweeper.after, &[u8::MAX; 4], ROWS)?;
-        let oldest = before(self.now, self.limits.age);
-        let unseen = before(self.now, self.limits.device_ttl).as_millis();
-        for (key, _) in &users {
-            let Some((user, _)) = tables::split_user(key) else { continue };
-            // In order of their age but for what was more urgent: good enough to stop at the first young one.
-            while let Some((_, entry)) = self.entries(&user, 0, 1)?.pop() {
-                if rows::message(&entry.1).is_ok_and(|message| message.sent_at >= oldest) {
-                    break;
-                }
-                self.expire_entry(&user, &entry, "it was kept as long as it may be", swept)?;
-            }
-            if user_row(self.tables, &user)?.devices == 0 {
-                continue;
-            }
-            for device in device_rows(self.tables, &user)? {
-                let at: DeviceRow = rows::read(&device.1)?;
-                if at.last_seen < unseen {
-                    let mut row = self.user(&user)?;
-                    // Read again: it may have been connected to a process that has ended.
-                    let at: DeviceRow =
-                        self.tables.get(Table::Devices, &device.0)?.map_or(Ok(at), |at| rows::read(&at))?;
-                    if at.sessions == 0 {
-                        self.forget(&user, &mut row, &device)?;
-                        swept.devices += 1;
-                    }
-                    self.put_user(&user, &row)?;
-                }
+    /// Forgets devices that were not seen for long.
+    fn sweep_devices(
+        &mut self,
+        user: &UserId,
+        row: &mut UserRow,
+        swept: &mut Swept,
+    ) -> Result<(), StoreError> {
+        if row.devices == 0 {
+            return Ok(());
+        }
+        let ttl = self.setting.limits.device_ttl;
+        let mut left = Vec::new();
+        for (key, at) in device_rows(self.tables, user)? {
+            let seen = Timestamp::from_millis(at.last_seen);
+            if at.sessions == 0 && seen.saturating_add(ttl) <= self.setting.now {
+                self.tables.delete(Table::Devices, key);
+                row.devices = row.devices.saturating_sub(1);
+                swept.devices += 1;
+            } else {
+                left.push(at.acknowledged);
             }
         }
-        sweeper.after = match users.last() {
-            Some((last, _)) if users.len() == ROWS => {
-                let mut after = last.clone();
-                after.push(0);
-                after
-            }
-            _ => Vec::new(),
-        };
-        Ok(())
+        // With no device left, what is kept waits for the first that comes.
+        match left.into_iter().min() {
+            Some(slowest) => self.trim(user, row, slowest),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The end of all keys that begin with a moment up to `ago` before `now`.
+fn before(now: Timestamp, ago: Duration) -> Vec<u8> {
+    let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+    match now.as_millis().checked_sub(ago) {
+        Some(end) => tables::end_of(&end.to_be_bytes()),
+        None => Vec::new(),
     }
 }

@@ -1,5 +1,7 @@
 //! The tables that the rules work on.
 
+use std::ops::ControlFlow;
+
 use msgserver_message::{CollapseKey, DeviceId, MessageId, Seq, Timestamp, UserId};
 
 use crate::StoreError;
@@ -15,17 +17,17 @@ pub(crate) enum Table {
     Devices,
     /// Id → what was accepted.
     Messages,
-    /// (id, moment, counter) → steps.
+    /// (id, number) → steps.
     Steps,
-    /// (moment, id) → what is scheduled.
+    /// (moment, number, id) → what is scheduled.
     Schedule,
-    /// (moment, user, id): a message that expires then.
+    /// (moment, user, id) → number: a message that expires then. It may have moved since.
     Expiring,
     /// (user, collapse key) → number.
     Collapse,
     /// (moment, id): when an id came. A publisher's id may name any time, so its own does not tell.
     Aging,
-    /// Sums.
+    /// Name → number: what is counted over all.
     Sums,
 }
 
@@ -44,40 +46,47 @@ impl Table {
         Self::Sums,
     ];
 
-    /// Its name in a file.
+    /// The table with a number, if there is one.
     #[cfg(feature = "disk")]
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Log => "log",
-            Self::Users => "users",
-            Self::Devices => "devices",
-            Self::Messages => "messages",
-            Self::Steps => "steps",
-            Self::Schedule => "schedule",
-            Self::Expiring => "expiring",
-            Self::Collapse => "collapse",
-            Self::Aging => "aging",
-            Self::Sums => "sums",
-        }
+    pub(crate) fn of(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
     }
 }
 
 /// A key and its value.
 pub(crate) type Row = (Vec<u8>, Vec<u8>);
 
+/// What is done with each row of a walk, and whether the walk goes on.
+pub(crate) type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError> + 'v;
+
 /// Tables that can be read.
 pub(crate) trait Rows {
     /// The value of a key.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// The first rows with `from <= key < to`, in the order of their keys.
-    fn range(&self, table: Table, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, StoreError>;
+    /// Walks over the rows with `from <= key < to` in the order of their keys.
+    fn walk(&self, table: Table, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError>;
+
+    /// The last row with `from <= key < to`.
+    fn last(&self, table: Table, from: &[u8], to: &[u8]) -> Result<Option<Row>, StoreError>;
+
+    /// The first rows with `from <= key < to`.
+    fn first(&self, table: Table, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, StoreError> {
+        let mut rows = Vec::new();
+        if limit > 0 {
+            self.walk(table, from, to, &mut |key, value| {
+                rows.push((key.to_vec(), value.to_vec()));
+                Ok(if rows.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+            })?;
+        }
+        Ok(rows)
+    }
 }
 
 /// Tables that can be changed; what was changed is read back at once.
 pub(crate) trait Tables: Rows {
-    fn put(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError>;
-    fn delete(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError>;
+    fn put(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>);
+    fn delete(&mut self, table: Table, key: Vec<u8>);
 }
 
 /// A name with its length before it: else the keys of one user could lie between those of another.
@@ -124,12 +133,22 @@ pub(crate) fn moment(at: Timestamp, id: MessageId) -> Vec<u8> {
     [&at.as_millis().to_be_bytes()[..], &id.to_bytes()].concat()
 }
 
+pub(crate) fn scheduled(at: Timestamp, number: u64, id: MessageId) -> Vec<u8> {
+    [&at.as_millis().to_be_bytes()[..], &number.to_be_bytes(), &id.to_bytes()].concat()
+}
+
 pub(crate) fn expiring(at: Timestamp, of: &UserId, id: MessageId) -> Vec<u8> {
     [&at.as_millis().to_be_bytes()[..], &user(of), &id.to_bytes()].concat()
 }
 
-pub(crate) fn step(id: MessageId, at: Timestamp, counter: u32) -> Vec<u8> {
-    [&id.to_bytes()[..], &at.as_millis().to_be_bytes(), &counter.to_be_bytes()].concat()
+pub(crate) fn step(of: MessageId, number: u64) -> Vec<u8> {
+    [&of.to_bytes()[..], &number.to_be_bytes()].concat()
+}
+
+/// The moment and the rest of a key that begins with one.
+pub(crate) fn split_moment(key: &[u8]) -> Option<(Timestamp, &[u8])> {
+    let (moment, rest) = key.split_first_chunk::<8>()?;
+    Some((Timestamp::from_millis(u64::from_be_bytes(*moment)), rest))
 }
 
 /// The end of a range of everything that begins with `prefix`.
@@ -145,7 +164,43 @@ pub(crate) fn end_of(prefix: &[u8]) -> Vec<u8> {
     vec![u8::MAX; 1024]
 }
 
-/// The last `N` bytes of a key.
-pub(crate) fn tail<const N: usize>(key: &[u8]) -> Option<[u8; N]> {
-    key.last_chunk::<N>().copied()
+/// The number at the end of a key.
+pub(crate) fn seq(key: &[u8]) -> Option<Seq> {
+    key.last_chunk().map(|number| Seq::new(u64::from_be_bytes(*number)))
+}
+
+/// The id at the end of a key.
+pub(crate) fn id(key: &[u8]) -> Option<MessageId> {
+    key.last_chunk().map(|id| MessageId::from_bytes(*id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_a_users_stands_together() {
+        let [a, ab, b] = ["a", "ab", "b"].map(|name| UserId::new(name).unwrap());
+        let mut keys: Vec<_> = [&b, &ab, &a]
+            .into_iter()
+            .flat_map(|of| [entry(of, Seq::new(300)), entry(of, Seq::new(2))])
+            .collect();
+        keys.sort();
+        for of in [&a, &ab, &b] {
+            let from = user(of);
+            let own: Vec<_> = keys.iter().filter(|key| **key >= from && **key < end_of(&from)).collect();
+            assert_eq!(
+                own.iter().map(|key| seq(key)).collect::<Vec<_>>(),
+                [Some(Seq::new(2)), Some(Seq::new(300))]
+            );
+            assert!(own.iter().all(|key| split_user(key).unwrap().0 == *of));
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_range_is_behind_all_of_it() {
+        assert_eq!(end_of(b"ab"), b"ac");
+        assert_eq!(end_of(&[1, 255]), [2]);
+        assert!(end_of(&[255; 2]) > vec![255; 900]);
+    }
 }

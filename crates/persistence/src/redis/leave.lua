@@ -1,6 +1,13 @@
--- KEYS[4] log, KEYS[5] last, KEYS[6] devices, KEYS[7] what each device was sent. ARGV[1] user, ARGV[2] device,
--- ARGV[3] up to.
-redis.call('HSET', KEYS[7], ARGV[2], ARGV[3])
-settle(ARGV[1], KEYS[4], KEYS[5], KEYS[6])
-redis.call('EXPIRE', KEYS[7], KEEP)
-return 1
+-- A session of ask.device with ask.server has ended, ask.gone if it was the last one there.
+if redis.call('ZSCORE', acknowledged, ask.device) then
+  redis.call('ZADD', sent, 'XX', 'GT', text(math.min(ask.sent, last)), ask.device)
+  redis.call('ZADD', seen, text(ask.now), ask.device)
+end
+if ask.gone and redis.call('SREM', connected, ask.server .. ask.device) == 1
+  and redis.call('HINCRBY', servers, ask.server, -1) < 1 then
+  redis.call('HDEL', servers, ask.server)
+end
+if row[1] then
+  renew({})
+end
+return answer({})

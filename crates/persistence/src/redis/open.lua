@@ -1,24 +1,22 @@
--- KEYS[4] log, KEYS[5] last, KEYS[6] devices, KEYS[7] what each device was sent. ARGV[1] user, ARGV[2] device.
-local at = redis.call('HGET', KEYS[6], ARGV[2])
-local known = 1
-local last = redis.call('GET', KEYS[5]) or '0'
-if not at then
-  known = 0
+-- ask.device begins a session with ask.server. With ask.again it had one, of which the server knows.
+local at = tonumber(redis.call('ZSCORE', acknowledged, ask.device) or nil)
+local known = at ~= nil
+if not known then
   at = last
-  if redis.call('HLEN', KEYS[6]) == 0 then
-    local oldest = redis.call('XRANGE', KEYS[4], '-', '+', 'COUNT', 1)[1]
-    if oldest then
-      at = text(tonumber(string.match(oldest[1], '^%d+')) - 1)
-    end
+  if redis.call('ZCARD', acknowledged) == 0 then
+    local oldest = redis.call('ZRANGE', log, 0, 0, 'WITHSCORES')[2]
+    at = oldest and oldest - 1 or last
   end
-  redis.call('HSET', KEYS[6], ARGV[2], at)
+  redis.call('ZADD', acknowledged, text(at), ask.device)
+  redis.call('ZADD', sent, text(at), ask.device)
 end
--- A device that has not left, because its server ended or it has another session, may have been sent everything.
-local sent = redis.call('HGET', KEYS[7], ARGV[2]) or at
-if sent == 'connected' then
-  sent = last
+if ask.again or is_connected(ask.device) then
+  redis.call('ZADD', sent, 'GT', text(last), ask.device)
 end
-redis.call('HSET', KEYS[7], ARGV[2], 'connected')
-settle(ARGV[1], KEYS[4], KEYS[5], KEYS[6])
-redis.call('EXPIRE', KEYS[7], KEEP)
-return {tonumber(at), tonumber(sent), tonumber(last), known}
+if redis.call('SADD', connected, ask.server .. ask.device) == 1 then
+  redis.call('HINCRBY', servers, ask.server, 1)
+end
+redis.call('ZADD', seen, text(ask.now), ask.device)
+write({inbox, acknowledged, sent, seen, connected, servers})
+local reached = tonumber(redis.call('ZSCORE', sent, ask.device))
+return answer({acknowledged = at, sent = math.max(at, reached), last = last, known = known})

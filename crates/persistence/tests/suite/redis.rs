@@ -2,27 +2,98 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ::redis::AsyncCommands;
-use msgserver_persistence::{RedisStore, TakenOver};
+use msgserver_persistence::RedisStore;
 
 use super::*;
+use crate::promises::model;
+
+#[path = "redis/cluster.rs"]
+mod cluster;
+#[path = "redis/failures.rs"]
+mod failures;
+#[path = "redis/go.rs"]
+mod go;
+#[path = "redis/keys.rs"]
+mod keys;
+#[path = "redis/servers.rs"]
+mod servers;
 
 /// A server of the test's own, which ends with it. On a socket in its directory: no port to lose to another.
 struct Server {
     process: Option<Child>,
     directory: tempfile::TempDir,
+    /// A node of a cluster has one for clients and one for other nodes, as it cannot do with a socket.
+    ports: Option<[u16; 2]>,
 }
 
 impl Server {
     fn start() -> Self {
-        let mut server = Self { process: None, directory: tempfile::tempdir().unwrap() };
+        let mut server = Self { process: None, directory: tempfile::tempdir().unwrap(), ports: None };
         server.start_again();
         server
     }
 
+    /// A node of a cluster, with some of the hash slots.
+    async fn start_node(slots: std::ops::Range<u32>) -> Self {
+        let mut server = Self { process: None, directory: tempfile::tempdir().unwrap(), ports: None };
+        // Between finding a free port and using it another may take it.
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            assert!(Instant::now() < end, "no node of a cluster has started");
+            server.stop();
+            let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+            server.ports = Some(free.map(|free| free.local_addr().unwrap().port()));
+            server.start_again();
+            let end = Instant::now() + Duration::from_secs(5);
+            while Instant::now() < end {
+                let client = ::redis::Client::open(server.url()).unwrap();
+                if let Ok(mut redis) = client.get_multiplexed_async_connection().await {
+                    let mut command = ::redis::cmd("CLUSTER");
+                    command.arg("ADDSLOTSRANGE").arg(slots.start).arg(slots.end - 1);
+                    let _: () = command.query_async(&mut redis).await.unwrap();
+                    return server;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+
+    /// Three nodes that know of each other.
+    async fn start_cluster() -> [Self; 3] {
+        let nodes = [
+            Self::start_node(0..5000).await,
+            Self::start_node(5000..11000).await,
+            Self::start_node(11000..16384).await,
+        ];
+        let mut first = nodes[0].connection().await;
+        for node in &nodes[1..] {
+            let [port, other] = node.ports.unwrap();
+            let mut meet = ::redis::cmd("CLUSTER");
+            meet.arg("MEET").arg("127.0.0.1").arg(port).arg(other);
+            let _: () = meet.query_async(&mut first).await.unwrap();
+        }
+        for node in &nodes {
+            let redis = node.connection().await;
+            until("the cluster is well", async || {
+                let mut about = ::redis::cmd("CLUSTER");
+                let about: String = about.arg("INFO").query_async(&mut redis.clone()).await.unwrap();
+                about.contains("cluster_state:ok") && about.contains("cluster_known_nodes:3")
+            })
+            .await;
+        }
+        nodes
+    }
+
     fn start_again(&mut self) {
-        let process = Command::new("redis-server")
-            .args(["--port", "0", "--unixsocket", "socket", "--save", ""])
+        let mut command = Command::new("redis-server");
+        match self.ports {
+            None => command.args(["--port", "0", "--unixsocket", "socket"]),
+            Some([port, other]) => command
+                .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--cluster-enabled", "yes"])
+                .args(["--cluster-port", &other.to_string()]),
+        };
+        let process = command
+            .args(["--save", ""])
             .args(["--appendonly", "yes", "--appendfsync", "always"])
             .arg("--dir")
             .arg(self.directory.path())
@@ -40,13 +111,20 @@ impl Server {
     }
 
     fn url(&self) -> String {
+        if let Some([port, _]) = self.ports {
+            return format!("redis://127.0.0.1:{port}");
+        }
         format!("redis+unix://{}/socket?db=1", self.directory.path().display())
     }
 
     async fn store(&self) -> RedisStore {
+        self.store_with(Limits::default()).await
+    }
+
+    async fn store_with(&self, limits: Limits) -> RedisStore {
         let end = Instant::now() + Duration::from_secs(20);
         loop {
-            match RedisStore::connect(&self.url()).await {
+            match RedisStore::connect_with_limits(&self.url(), limits).await {
                 Ok(store) => return store,
                 Err(fault) => assert!(Instant::now() < end, "{fault}"),
             }
@@ -59,138 +137,42 @@ impl Server {
     }
 }
 
+/// Waits until something is so.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is_so().await {
+        assert!(Instant::now() < end, "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-keeps_its_promises!(promises, async |_: &Path| {
-    let server = Server::start();
-    (server.store().await, server)
+keeps_its_promises!(kept, async |_: &std::path::Path, limits: msgserver_persistence::Limits| {
+    let server = crate::redis::Server::start();
+    (server.store_with(limits).await, server)
 });
 
-#[tokio::test]
-async fn redis_may_go_away_and_come_back() {
-    let mut server = Server::start();
-    let store = server.store().await;
-    open(&store, "a", "x").await;
-    append(&store, "1", &["a"]).await;
-    append(&store, "2", &["a"]).await;
-    acknowledge(&store, "a", "x", 1).await;
-
-    server.stop();
-    let asked = Instant::now();
-    let fault = store.keep(Append::new(message("lost"), [user("a")])).await.unwrap_err();
-    assert!(matches!(fault, StoreError::Unavailable { store: "redis", .. }), "{fault}");
-    assert!(store.ready().await.is_err());
-    assert!(asked.elapsed() < Duration::from_secs(11), "5 s each at most");
-
-    server.start_again();
-    server.store().await;
-    assert_eq!(append(&store, "3", &["a"]).await, [3], "the first that is asked of it works");
-    assert_eq!(read(&store, "a", 0, 10).await, ["2:2", "3:3"]);
-    assert_eq!(open(&store, "a", "x").await, (1, true));
-    assert_eq!(store.stored().await.unwrap(), 2);
-}
-
-#[tokio::test]
-async fn a_redis_that_does_not_answer_is_given_up() {
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("redis://{}", silent.local_addr().unwrap());
-    let asked = Instant::now();
-    assert!(matches!(RedisStore::connect(&url).await, Err(StoreError::Unavailable { .. })));
-    assert!(asked.elapsed() < Duration::from_secs(6));
-    assert!(matches!(RedisStore::connect("no url").await, Err(StoreError::Unavailable { .. })));
-}
-
-#[tokio::test]
-async fn every_key_expires_and_what_expired_is_not_counted() {
+/// Whatever is done, Redis holds what the rules say. What only a crash shows is shown elsewhere.
+#[test]
+fn a_store_in_redis_does_what_the_model_does() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = Server::start();
-    let store = server.store().await;
-    let mut redis = server.connection().await;
-    open(&store, "a", "x").await;
-    store.keep(given(&message("1"), &[user("a"), user("b")])).await.unwrap();
-    let keys: Vec<String> = redis.keys("*").await.unwrap();
-    assert_eq!(keys.len(), 10, "{keys:?}");
-    for key in keys {
-        let seconds: i64 = redis.ttl(&key).await.unwrap();
-        let day = 24 * 60 * 60;
-        let kept = if key.starts_with("msgserver:id:") { day } else { 30 * day };
-        assert!((kept - 60..=kept).contains(&seconds), "{key} expires in {seconds} s");
-    }
-
-    let _: () =
-        redis.del(&["msgserver:{a}:log", "msgserver:{a}:last", "msgserver:{a}:devices"]).await.unwrap();
-    let _: () = redis.zadd("msgserver:used", "a", 0).await.unwrap();
-    assert_eq!(store.stored().await.unwrap(), 1);
-    // At the next use, even if nobody asked in between.
-    let _: () = redis.del(&["msgserver:{b}:log", "msgserver:{b}:last"]).await.unwrap();
-    append(&store, "2", &["b"]).await;
-    assert_eq!(store.stored().await.unwrap(), 1);
-}
-
-/// A message as the Go server kept it.
-async fn go_message(redis: &mut impl AsyncCommands, user: &str, id: &str, content: &str, sent: &str) {
-    let json = format!(
-        r#"{{"MsgId":"{id}","MsgType":0,"Content":{content},"To":"{user}","TrySendTimes":2,"SendTime":"{sent}","KeepLiveTime":"2019-03-02T00:00:00.5+08:00"}}"#
-    );
-    let _: () = redis.set(id, json).await.unwrap();
-    let _: () = redis.sadd(format!("u_m_{user}"), id).await.unwrap();
-}
-
-#[tokio::test]
-async fn what_the_go_server_left_is_taken_over_in_the_order_it_was_sent() {
-    let server = Server::start();
-    let store = server.store().await;
-    let mut redis = server.connection().await;
-    let day = "2019-03-01T";
-    go_message(&mut redis, "ada", "a", "\"third\"", &format!("{day}03:00:00.000000001Z")).await;
-    go_message(&mut redis, "ada", "z", "\"first\"", &format!("{day}10:00:00.999999999+08:00")).await;
-    go_message(&mut redis, "ada", "m", "\"second\"", &format!("{day}03:00:00Z")).await;
-    go_message(&mut redis, "bob", "o", "{\"k\":[1,null,1.50]}", &format!("{day}03:00:00Z")).await;
-    // One that two users have.
-    go_message(&mut redis, "ada", "shared", "\"fourth\"", &format!("{day}04:00:00Z")).await;
-    let _: () = redis.sadd("u_m_bob", "shared").await.unwrap();
-    // What cannot be read.
-    go_message(&mut redis, "ada", "late", "\"x\"", "yesterday").await;
-    let _: () = redis.sadd("u_m_ada", "gone").await.unwrap();
-    let _: () = redis.set("u_m_text", "not a set").await.unwrap();
-    let _: () = redis.sadd("u_m_", "nobody").await.unwrap();
-
-    let taken = store.take_over().await.unwrap();
-    assert_eq!(taken, TakenOver { users: 2, messages: 6, skipped: 4 });
-    assert_eq!(read(&store, "ada", 0, 10).await, ["1:first", "2:second", "3:third", "4:fourth"]);
-    let bob = store.read(&user("bob"), Seq::ZERO, 10).await.unwrap();
-    assert_eq!(bob[0].message.content.as_json(), "{\"k\":[1,null,1.50]}");
-    assert_eq!(bob[0].message.sent_at.to_string(), "2019-03-01T03:00:00.000Z");
-    assert_eq!(bob[0].message.expires_at, None, "as old as it is");
-    assert_eq!(bob[1].message.content.as_text().unwrap(), "fourth");
-    assert_eq!(store.stored().await.unwrap(), 6);
-    assert_eq!(open(&store, "ada", "phone").await, (0, false), "the first device gets them all");
-
-    let mut left: Vec<String> = redis.keys("[^m]*").await.unwrap();
-    left.sort();
-    assert_eq!(left, ["late", "u_m_", "u_m_ada", "u_m_text"]);
-    let again = store.take_over().await.unwrap();
-    assert_eq!(again, TakenOver { users: 0, messages: 0, skipped: 4 });
-    assert_eq!(inbox(&store, "ada").await, (4, 4));
-}
-
-#[tokio::test]
-async fn many_messages_are_taken_over_in_several_steps() {
-    let server = Server::start();
-    let store = server.store().await;
-    let mut redis = server.connection().await;
-    for n in 0..1203 {
-        let sent = format!("2019-03-01T03:00:00.{n:09}Z");
-        go_message(&mut redis, "ada", &format!("id{}", 5000 - n), &n.to_string(), &sent).await;
-    }
-    let taken = store.take_over().await.unwrap();
-    assert_eq!(taken, TakenOver { users: 1, messages: 1203, skipped: 0 });
-    let entries = store.read(&user("ada"), Seq::ZERO, 2000).await.unwrap();
-    for (n, entry) in entries.iter().enumerate() {
-        assert_eq!((entry.seq.get(), entry.message.content.as_json()), (n as u64 + 1, &*n.to_string()));
-    }
-    assert_eq!(store.take_over().await.unwrap(), TakenOver::default());
+    drop(runtime.block_on(server.store()));
+    let config = proptest::test_runner::Config { cases: 48, failure_persistence: None, ..Default::default() };
+    proptest::proptest!(config, |(actions in model::actions())| {
+        runtime.block_on(async {
+            let _: () = ::redis::cmd("FLUSHALL").query_async(&mut server.connection().await).await.unwrap();
+            let store = server.store_with(model::limits()).await;
+            let mut model = model::Model::new();
+            for action in &actions {
+                model.take(&store, action).await;
+                model.compare(&store).await;
+            }
+        });
+    });
 }

@@ -200,7 +200,7 @@ pub(crate) static SECTIONS: &[Section] = &[
         ],
     },
     Section {
-        title: "Inboxes in memory and on disk",
+        title: "Inboxes",
         keys: &[
             Key::new("inbox.messages", "Most messages that wait for one user; the oldest go first", |c| {
                 Box::new(Count(&mut c.inbox.messages, 1..=1_000_000_000))

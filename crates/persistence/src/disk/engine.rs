@@ -1,0 +1,140 @@
+//! Rows in sorted files.
+
+use std::fs::File;
+use std::io;
+use std::ops::{Bound, ControlFlow};
+use std::path::Path;
+use std::sync::Arc;
+
+use lsm_tree::compaction::Leveled;
+use lsm_tree::{AbstractTree, AnyTree, Cache, Config, DescriptorTable, Guard, SequenceNumberCounter};
+
+use super::unavailable;
+use crate::StoreError;
+use crate::inboxes::tables::{Row, Rows, Table, Visit};
+use crate::inboxes::{Changed, corrupt};
+
+/// Bytes of blocks that are kept in memory.
+const CACHE: u64 = 16 * 1024 * 1024;
+/// Files that are kept open.
+const OPEN_FILES: usize = 64;
+
+/// The tables as one tree of sorted, immutable files. Rows come in large, sorted lots and never one by one, and
+/// each lot is safe when it is in. Every block that is read is checked against its checksum.
+pub(super) struct Engine {
+    tree: AnyTree,
+    /// What is older than this can be read.
+    visible: SequenceNumberCounter,
+}
+
+impl Engine {
+    pub(super) fn open(directory: &Path) -> Result<Self, StoreError> {
+        let (next, visible) = (SequenceNumberCounter::default(), SequenceNumberCounter::default());
+        let tree = Config::new(directory, next.clone(), visible.clone())
+            .use_cache(Arc::new(Cache::with_capacity_bytes(CACHE)))
+            .use_descriptor_table(Some(Arc::new(DescriptorTable::new(OPEN_FILES))))
+            .open()
+            .map_err(fault_at_start)?;
+        let after = tree.get_highest_seqno().map_or(1, |highest| highest + 1);
+        next.fetch_max(after);
+        visible.fetch_max(after);
+        Ok(Self { tree, visible })
+    }
+
+    /// Takes rows over; done once they are safe.
+    pub(super) fn take(&self, changed: &Changed) -> Result<(), StoreError> {
+        let mut lot = self.tree.ingestion().map_err(fault)?;
+        for (table, key, value) in changed.iter() {
+            let key = in_tree(table, key);
+            match value {
+                Some(value) => lot.write(key, value),
+                None => lot.write_tombstone(key),
+            }
+            .map_err(fault)?;
+        }
+        lot.finish().map_err(fault)
+    }
+
+    /// Merges files where there are many; whether there was anything to do.
+    pub(super) fn compact(&self) -> Result<bool, StoreError> {
+        let before = self.tree.current_version().id();
+        self.tree.compact(Arc::new(Leveled::default()), self.visible.get()).map_err(fault)?;
+        Ok(self.tree.current_version().id() != before)
+    }
+
+    /// How many bytes the files take.
+    pub(super) fn bytes(&self) -> u64 {
+        self.tree.disk_space()
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("files", &self.tree.table_count()).finish_non_exhaustive()
+    }
+}
+
+impl Rows for Engine {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let value = self.tree.get(in_tree(table, key), self.visible.get()).map_err(fault)?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn walk(&self, table: Table, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        let Some(range) = range(table, from, to) else { return Ok(()) };
+        for row in self.tree.range(range, self.visible.get(), None) {
+            let (key, value) = row.into_inner().map_err(fault)?;
+            if let ControlFlow::Break(()) = visit(&key[1..], &value)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn last(&self, table: Table, from: &[u8], to: &[u8]) -> Result<Option<Row>, StoreError> {
+        let Some(range) = range(table, from, to) else { return Ok(None) };
+        let Some(row) = self.tree.range(range, self.visible.get(), None).next_back() else { return Ok(None) };
+        let (key, value) = row.into_inner().map_err(fault)?;
+        Ok(Some((key[1..].to_vec(), value.to_vec())))
+    }
+}
+
+/// A key in the tree: the number of its table stands before it.
+fn in_tree(table: Table, key: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::with_capacity(key.len() + 1);
+    whole.push(table as u8);
+    whole.extend_from_slice(key);
+    whole
+}
+
+/// From where to where in the tree.
+type InTree = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+fn range(table: Table, from: &[u8], to: &[u8]) -> Option<InTree> {
+    let bounds = || (Bound::Included(in_tree(table, from)), Bound::Excluded(in_tree(table, to)));
+    (from < to).then(bounds)
+}
+
+/// Where a file names another one that is not there, or is cut short, nothing is wrong with the disk.
+fn fault_at_start(at_start: lsm_tree::Error) -> StoreError {
+    match at_start {
+        lsm_tree::Error::Io(cause)
+            if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) =>
+        {
+            corrupt(format_args!("the sorted files do not agree with each other: {cause}"))
+        }
+        other => fault(other),
+    }
+}
+
+fn fault(fault: lsm_tree::Error) -> StoreError {
+    match fault {
+        lsm_tree::Error::Io(fault) => unavailable(fault),
+        fault => corrupt(format_args!("a file of rows: {fault}")),
+    }
+}
+
+/// A file that was made, renamed or removed is only so once its directory is safe.
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}

@@ -1,0 +1,106 @@
+//! What a start finds.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::check::Recovery;
+use super::engine::sync_directory;
+use super::journal::{self, Lost};
+use super::{shared, unavailable};
+use crate::StoreError;
+use crate::inboxes::tables::{self, Table};
+use crate::inboxes::{Changed, corrupt};
+
+/// Names the form of everything in the directory.
+const FORMAT: &str = "msgserver store 1\n";
+
+/// Refuses a directory of another format; a new one is marked with this one.
+pub(super) fn check_format(directory: &Path) -> Result<(), StoreError> {
+    let path = directory.join("format");
+    match fs::read(&path) {
+        Ok(format) if format == FORMAT.as_bytes() => Ok(()),
+        Ok(format) => Err(corrupt(format_args!(
+            "its format is {:?}, where {:?} is known",
+            String::from_utf8_lossy(&format).trim_end(),
+            FORMAT.trim_end()
+        ))),
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
+            let new = directory.join("format.new");
+            let write = || {
+                let mut file = File::create(&new)?;
+                file.write_all(FORMAT.as_bytes())?;
+                file.sync_all()?;
+                fs::rename(&new, &path)?;
+                sync_directory(directory)
+            };
+            write().map_err(unavailable)
+        }
+        Err(fault) => Err(unavailable(fault)),
+    }
+}
+
+/// What the journals say.
+#[derive(Debug, Default)]
+pub(super) struct Recovered {
+    pub(super) changed: Changed,
+    /// The number of the last journal, and how many bytes of it count.
+    pub(super) last: (u64, u64),
+    pub(super) recovery: Recovery,
+}
+
+/// Reads all journals, in order, and reports what of them cannot be read.
+pub(super) fn read_journals(directory: &Path) -> Result<Recovered, StoreError> {
+    let journals = shared::journals(directory);
+    let mut recovered = Recovered::default();
+    let numbers = journal::numbers(&journals).map_err(unavailable)?;
+    let mut next = numbers.iter().copied().map(|number| -> Result<_, StoreError> {
+        let bytes = fs::read(journal::path(&journals, number)).map_err(unavailable)?;
+        match journal::other_version(&bytes) {
+            Some(version) => Err(corrupt(format_args!("a journal of version {version}, where 1 is known"))),
+            None => Ok((number, bytes)),
+        }
+    });
+    let mut read = next.next().transpose()?;
+    while let Some((number, bytes)) = read {
+        let following = next.next().transpose()?;
+        // The next one says how much of this one counts, if it comes right after it.
+        let following_number = following.as_ref().filter(|(of, _)| *of == number + 1);
+        let whole = following_number.and_then(|(_, bytes)| journal::length_of_the_one_before(bytes));
+        let found = journal::read(&bytes, whole, &mut recovered.changed);
+        recovered.recovery.dropped_bytes += found.dropped;
+        if found.dropped > 0 {
+            tracing::warn!(
+                journal = number,
+                bytes = found.dropped,
+                "a commit was cut short, and is dropped: nobody was told that it was done"
+            );
+        }
+        for lost in &found.lost {
+            let what = describe(lost);
+            tracing::error!(journal = number, at = lost.at, what, "a row is damaged, and is lost");
+            recovered.recovery.lost.push(format!("journal {number} at byte {}: {what}", lost.at));
+        }
+        recovered.last = (number, found.length);
+        read = following;
+    }
+    Ok(recovered)
+}
+
+/// What a damaged row was, as far as can be told.
+fn describe(lost: &Lost) -> String {
+    let Some((table, key)) = &lost.row else { return "it cannot be told what it was".to_owned() };
+    let of = match table {
+        Table::Log | Table::Users | Table::Devices | Table::Collapse => tables::split_user(key),
+        _ => None,
+    };
+    match (table, of) {
+        (Table::Log, Some((user, _))) => {
+            let seq = tables::seq(key).map_or_else(String::new, |seq| format!(" {seq}"));
+            format!("message{seq} of user {user:?}")
+        }
+        (Table::Users, Some((user, _))) => format!("the inbox of user {user:?}"),
+        (Table::Devices, Some((user, _))) => format!("a device of user {user:?}"),
+        (table, _) => format!("a row of table {table:?}"),
+    }
+}

@@ -1,0 +1,96 @@
+//! What the store, its writer and its checkpoints share.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use msgserver_message::Timestamp;
+use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
+
+use super::check::Recovery;
+use super::engine::Engine;
+use crate::inboxes::tables::{Row, Rows, Table, Visit};
+use crate::inboxes::{Changed, Over, Setting};
+use crate::{Limits, StoreError};
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) directory: PathBuf,
+    pub(super) limits: Limits,
+    /// The number of this process among all that have had the directory.
+    pub(super) process: u64,
+    pub(super) recovery: Recovery,
+    pub(super) engine: Engine,
+    pub(super) recent: RwLock<Recent>,
+    /// Why the last commit failed, if it did.
+    pub(super) fault: Mutex<Option<StoreError>>,
+    pub(super) checkpoint: Mutex<Checkpoint>,
+    /// Told when a checkpoint has ended or failed.
+    pub(super) checkpoint_changed: Condvar,
+    /// Held as long as anything of the store is: nobody else may use the directory.
+    pub(super) _lock: File,
+}
+
+/// What the engine does not have yet.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    /// What is changed now.
+    pub(super) current: Changed,
+    /// What was changed before that, and is on its way into the engine. Nothing changes here.
+    pub(super) frozen: Arc<Changed>,
+}
+
+/// How it goes with what is frozen.
+#[derive(Debug, Default)]
+pub(super) struct Checkpoint {
+    /// Whether something is.
+    pub(super) busy: bool,
+    /// Why the engine could not take it the last time it was tried.
+    pub(super) fault: Option<StoreError>,
+}
+
+impl Shared {
+    pub(super) fn setting(&self, now: Timestamp) -> Setting {
+        Setting { limits: self.limits, now, process: self.process }
+    }
+
+    /// All rows. While this is held nothing is committed, so it is not to be held for long.
+    pub(super) fn rows(&self) -> AllRows<'_> {
+        AllRows { recent: self.recent.read(), engine: &self.engine }
+    }
+
+    pub(super) fn journals(&self) -> PathBuf {
+        journals(&self.directory)
+    }
+}
+
+/// Where the journals are.
+pub(super) fn journals(directory: &Path) -> PathBuf {
+    directory.join("journals")
+}
+
+pub(super) struct AllRows<'s> {
+    recent: RwLockReadGuard<'s, Recent>,
+    engine: &'s Engine,
+}
+
+impl AllRows<'_> {
+    fn with<T>(&self, read: impl FnOnce(&Over<'_, Over<'_, Engine>>) -> T) -> T {
+        let Recent { current, frozen } = &*self.recent;
+        read(&Over { changed: current, under: &Over { changed: frozen, under: self.engine } })
+    }
+}
+
+impl Rows for AllRows<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.with(|rows| rows.get(table, key))
+    }
+
+    fn walk(&self, table: Table, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.with(|rows| rows.walk(table, from, to, visit))
+    }
+
+    fn last(&self, table: Table, from: &[u8], to: &[u8]) -> Result<Option<Row>, StoreError> {
+        self.with(|rows| rows.last(table, from, to))
+    }
+}

@@ -1,0 +1,120 @@
+//! Messages whose time comes later, and messages that are taken back.
+
+use msgserver_message::{MessageId, Seq, Stage, Step, Timestamp, UserId};
+
+use super::inboxes::mark;
+use super::index::Walk;
+use super::messages::{self, HANDED_OUT, Scheduled, TakenBack};
+use super::{Shared, together};
+use crate::inboxes::{ScheduleRow, read_row};
+use crate::store::reason;
+use crate::{Append, Cancelled, Due, Released, StoreError};
+
+impl Shared {
+    pub(super) async fn release_due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
+        let waiting = self.messages.due(now, limit).await?;
+        let mut appends = Vec::with_capacity(waiting.due.len());
+        let mut asked = Vec::with_capacity(waiting.due.len());
+        for (_, due) in &waiting.due {
+            asked.push(self.messages.hand_out(due, now));
+        }
+        for ((_, due), row) in waiting.due.iter().zip(together(asked).await) {
+            // Nothing if another server was quicker. What was handed out before a fault comes later.
+            let Some(row) = row? else { continue };
+            match read_row::<ScheduleRow>(&row) {
+                Ok(row) => appends.push((Append { deliver_at: Some(now), ..row.into_append() }, due)),
+                // It must not stand in the way of what comes after it.
+                Err(fault) => {
+                    tracing::error!(id = %due.id, %fault, "a scheduled message cannot be read, and is dropped");
+                    self.messages.released(due, false, now).await?;
+                }
+            }
+        }
+        let items = appends.iter().map(|(append, due)| self.item(append, &due.nonce, now));
+        let placed = self.place(&items.collect::<Result<Vec<_>, _>>()?).await;
+        let (mut released, mut fault) = (Vec::new(), None);
+        for ((append, due), placed) in appends.iter().zip(placed) {
+            match self.settle(append, due, placed, now).await {
+                Ok(one) => released.push(one),
+                // It is due again later, and known wherever it was placed already.
+                Err(more) => fault = Some(more),
+            }
+        }
+        let mut next = waiting.next.map(Timestamp::from_millis);
+        match fault {
+            Some(fault) if released.is_empty() => return Err(fault),
+            Some(fault) => {
+                tracing::warn!(%fault, "some scheduled messages have to wait");
+                let again = now.saturating_add(HANDED_OUT);
+                next = Some(next.map_or(again, |next| next.min(again)));
+            }
+            None => {}
+        }
+        Ok(Due { released, next })
+    }
+
+    async fn settle(
+        &self,
+        append: &Append,
+        due: &Scheduled,
+        placed: Result<Vec<(UserId, Seq)>, StoreError>,
+        now: Timestamp,
+    ) -> Result<Released, StoreError> {
+        let seqs = match placed {
+            // There is nobody left to refuse it to.
+            Err(StoreError::Full { user, .. }) => {
+                let step = Step::of(&user, Stage::Expired, now);
+                let step = Step { reason: Some(reason::FULL.into()), ..step };
+                self.messages.record(vec![(due.id, vec![step])]).await?;
+                None
+            }
+            placed => Some(placed?),
+        };
+        self.messages.released(due, seqs.is_some(), now).await?;
+        let seqs = seqs.unwrap_or_default();
+        Ok(Released { message: append.message.clone(), recipients: append.recipients.clone(), seqs })
+    }
+
+    pub(super) async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError> {
+        let (users, nonce) = match self.messages.take_back(id).await? {
+            TakenBack::Unknown => return Ok(Cancelled::Unknown),
+            TakenBack::Taken => {
+                self.messages.record(vec![(id, vec![Step::new(Stage::Cancelled, Timestamp::now())])]).await?;
+                return Ok(Cancelled::TakenBack(1));
+            }
+            TakenBack::Placed(users, nonce) => (messages::users(&users)?, nonce),
+        };
+        let mark = mark(id, &nonce);
+        let mut steps = Vec::new();
+        match users {
+            Some(users) => self.cancel_for(&users, &mark, &mut steps).await?,
+            None => {
+                let mut walk = Walk::new();
+                while let Some(users) = walk.next(&self.inboxes.index).await? {
+                    self.cancel_for(&users, &mark, &mut steps).await?;
+                }
+            }
+        }
+        let count = steps.len() as u64;
+        self.messages.record(vec![(id, steps)]).await?;
+        Ok(if count > 0 { Cancelled::TakenBack(count) } else { Cancelled::TooLate })
+    }
+
+    async fn cancel_for(
+        &self,
+        users: &[UserId],
+        mark: &str,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), StoreError> {
+        let mut taking = Vec::with_capacity(users.len());
+        for user in users {
+            taking.push(self.inboxes.cancel(user, mark, false));
+        }
+        for (user, taken) in users.iter().zip(together(taking).await) {
+            if taken? {
+                steps.push(Step::of(user, Stage::Cancelled, Timestamp::now()));
+            }
+        }
+        Ok(())
+    }
+}
