@@ -11,12 +11,13 @@ use std::time::Duration;
 use msgserver::Timestamp;
 use serde_json::{Value, json};
 use support::{
-    Http, Server, acknowledge, assert_no_more, bar, contents, hello, read_frame, until, write_frame,
+    Http, Redis, Server, acknowledge, assert_no_more, bar, contents, hello, read_frame, until, write_frame,
 };
 
-/// Runs a test on a server with each embedded store.
+/// Runs a test on a server with each store.
 fn on_each_store(test: impl Fn(&Server)) {
-    for store in ["memory", "disk"] {
+    let redis = Redis::start();
+    for store in ["memory", "disk", &redis.url()] {
         let directory = tempfile::tempdir().unwrap();
         test(&Server::start(directory.path(), &["--store", store]));
     }
