@@ -65,7 +65,7 @@ impl<'t, T: Rows> Reading<'t, T> {
         let lives = user_row(self.tables, user)?.process == self.setting.process;
         let prefix = tables::user(user).len();
         let rows = device_rows(self.tables, user)?.into_iter();
-        rows.map(|(key, at)| {
+        let devices = rows.map(|(key, at)| {
             // Behind the name of the user, and behind its own length.
             let name = key.get(prefix + 2..).and_then(|name| std::str::from_utf8(name).ok());
             let device = name.and_then(|name| DeviceId::new(name).ok());
@@ -76,8 +76,11 @@ impl<'t, T: Rows> Reading<'t, T> {
                 last_seen: Timestamp::from_millis(at.last_seen),
                 connected: lives && at.sessions > 0,
             })
-        })
-        .collect()
+        });
+        // The keys have the length before the name.
+        let mut devices = devices.collect::<Result<Vec<_>, StoreError>>()?;
+        devices.sort_unstable_by(|a: &Device, b| a.device.cmp(&b.device));
+        Ok(devices)
     }
 
     /// What became of a message.

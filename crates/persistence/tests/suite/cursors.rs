@@ -73,16 +73,16 @@ pub(crate) async fn devices_are_listed_with_where_they_stand(store: Arc<dyn Stor
     assert!(listed().await.is_empty());
     let before = Timestamp::now();
     open(&*store, "a", "phone").await;
-    open(&*store, "a", "desk").await;
+    open(&*store, "a", "laptop").await;
     open(&*store, "a b", "other").await;
     append(&*store, "1", &["a"]).await;
     acknowledge(&*store, "a", "phone", 1).await;
-    assert_eq!(listed().await, [told("desk", 0, true), told("phone", 1, true)]);
+    assert_eq!(listed().await, [told("laptop", 0, true), told("phone", 1, true)]);
     open(&*store, "a", "phone").await;
     leave(&*store, "a", "phone", 1).await;
-    assert_eq!(listed().await, [told("desk", 0, true), told("phone", 1, true)], "it has another session");
+    assert_eq!(listed().await, [told("laptop", 0, true), told("phone", 1, true)], "it has another session");
     leave(&*store, "a", "phone", 1).await;
-    assert_eq!(listed().await, [told("desk", 0, true), told("phone", 1, false)]);
+    assert_eq!(listed().await, [told("laptop", 0, true), told("phone", 1, false)]);
     let seen = store.devices(&user("a")).await.unwrap()[1].last_seen;
     assert!(before <= seen && seen <= Timestamp::now(), "{seen}");
 }
