@@ -47,6 +47,11 @@ impl Notice {
         self.framed.get(encoding)
     }
 
+    /// Its bytes on the wire in the clear, in the encoding in which it is longest.
+    pub(crate) fn len(&self) -> usize {
+        self.framed.iter().map(Bytes::len).max().unwrap_or(0)
+    }
+
     /// The payload for encrypted sessions.
     pub(crate) fn payload(&self, encoding: usize) -> Option<&[u8]> {
         let make = || self.encoders[encoding].payload(&Delivery::notice(&self.message)).ok();

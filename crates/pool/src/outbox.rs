@@ -43,6 +43,8 @@ impl Outbox {
                     if bytes.is_empty() {
                         return Ok(());
                     }
+                    // The socket is full, and will tell when it is not: asking it again says no more.
+                    break;
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -59,11 +61,17 @@ impl Outbox {
         while !self.waiting.is_empty() {
             let slices: smallvec::SmallVec<[IoSlice<'_>; SLICES]> =
                 self.waiting.iter().take(SLICES).map(|bytes| IoSlice::new(bytes)).collect();
+            let offered = slices.iter().map(|slice| slice.len()).sum::<usize>();
             let outcome = socket.write_vectored(&slices);
             drop(slices);
             match outcome {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => self.took(n),
+                Ok(n) => {
+                    self.took(n);
+                    if n < offered {
+                        return Ok(());
+                    }
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),

@@ -105,7 +105,7 @@ impl Reactor {
     /// Sends a notice to every session that is watched.
     pub fn broadcast(&self, notice: &Arc<Notice>) {
         for shard in &self.shards {
-            shard.put(|inbox| inbox.notices.push(Arc::clone(notice)));
+            shard.put(|inbox| inbox.notices.push_back(Arc::clone(notice)));
         }
     }
 

@@ -1,5 +1,6 @@
 //! One thread of the reactor, and its sessions.
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -20,6 +21,10 @@ use crate::{CloseReason, Events, Notice, ReactorOptions, Session};
 /// without end must not keep the thread.
 const READS_A_TURN: usize = 4;
 
+/// How many bytes of notices go into one write a socket, unless one alone is longer: as much as a socket takes at
+/// once while its client keeps up, and as a core's cache holds while a thousand sockets copy it.
+const BURST: usize = 64 * 1024;
+
 pub(crate) const WAKE: Token = Token(usize::MAX);
 
 /// How often the sessions that wait for a TCP acknowledgement are asked, at first and at most.
@@ -32,8 +37,26 @@ pub(crate) struct Inbox {
     pub(crate) woken: bool,
     pub(crate) stop: bool,
     pub(crate) arrivals: Vec<Arc<Session>>,
-    pub(crate) notices: Vec<Arc<Notice>>,
+    pub(crate) notices: VecDeque<Arc<Notice>>,
     pub(crate) confirming: Vec<Arc<Session>>,
+}
+
+impl Inbox {
+    /// The notices that go out in the next write: they are for the same sessions.
+    fn burst(&mut self) -> Vec<Arc<Notice>> {
+        let (mut bytes, mut burst) = (0, Vec::new());
+        while let Some(next) = self.notices.front() {
+            bytes += next.len();
+            let joins = burst.first().is_none_or(|first: &Arc<Notice>| {
+                bytes <= BURST && first.is_without_inbox() == next.is_without_inbox()
+            });
+            if !joins {
+                break;
+            }
+            burst.extend(self.notices.pop_front());
+        }
+        burst
+    }
 }
 
 pub(crate) struct Shard {
@@ -84,11 +107,12 @@ impl Shard {
 
     pub(crate) fn run(mut self) {
         let mut ready = mio::Events::with_capacity(1024);
+        let mut notices_left = false;
         loop {
             let tick = Duration::from_secs(u64::from(self.second) + 1).saturating_sub(self.started.elapsed());
             let mut timeout = if self.confirming.is_empty() { tick } else { tick.min(self.confirm_every) };
             let mut unread = std::mem::take(&mut self.unread);
-            if !unread.is_empty() {
+            if !unread.is_empty() || notices_left {
                 timeout = Duration::ZERO;
             }
             if let Err(fault) = self.poll.poll(&mut ready, Some(timeout))
@@ -116,9 +140,11 @@ impl Shard {
                 let mut inbox = self.inbox.lock();
                 inbox.woken = false;
                 let inbox = &mut *inbox;
+                let burst = inbox.burst();
+                notices_left = !inbox.notices.is_empty();
                 (
                     std::mem::take(&mut inbox.arrivals),
-                    std::mem::take(&mut inbox.notices),
+                    burst,
                     std::mem::take(&mut inbox.confirming),
                     inbox.stop,
                 )
@@ -126,9 +152,8 @@ impl Shard {
             for session in arrivals {
                 self.arrive(session);
             }
-            // In runs that go to the same sessions, which keeps their order.
-            for notices in notices.chunk_by(|a, b| a.is_without_inbox() == b.is_without_inbox()) {
-                self.fan_out(notices);
+            if !notices.is_empty() {
+                self.fan_out(&notices);
             }
             if !confirming.is_empty() {
                 self.confirming.extend(confirming);
@@ -228,7 +253,7 @@ impl Shard {
 
     /// One write a socket, however many notices wait.
     fn fan_out(&mut self, notices: &[Arc<Notice>]) {
-        let without_inbox = notices.iter().all(|notice| notice.is_without_inbox());
+        let without_inbox = notices[0].is_without_inbox();
         let mut bursts: Vec<Option<Bytes>> = Vec::new();
         for index in 0..self.sessions.len() {
             let Some(session) = &self.sessions[index] else { continue };
@@ -312,5 +337,31 @@ impl Shard {
         let _ = self.poll.registry().deregister(&mut SourceFd(&session.socket().as_raw_fd()));
         self.free.push(index);
         self.events.on_closed(&session, &reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use msgserver_message::{Content, Message};
+    use msgserver_protocol::{Bar, Encoder, Json};
+
+    use super::*;
+
+    #[test]
+    fn a_burst_is_for_the_same_sessions_and_fits_a_socket_unless_one_notice_alone_does_not() {
+        let encoders: Arc<[Encoder]> = [Encoder::new(Bar, Json).unwrap()].into();
+        let notice = |bytes: usize, without_inbox: bool| {
+            let notice = Notice::new(Message::new(Content::text(&"x".repeat(bytes))), Arc::clone(&encoders));
+            let notice = notice.unwrap();
+            Arc::new(if without_inbox { notice.without_inbox() } else { notice })
+        };
+        let mut inbox = Inbox::default();
+        inbox.notices.extend((0..40).map(|_| notice(4096, false)));
+        inbox.notices.extend([notice(BURST * 2, false), notice(1, false), notice(1, true), notice(1, true)]);
+        let mut bursts = Vec::new();
+        while !inbox.notices.is_empty() {
+            bursts.push(inbox.burst().len());
+        }
+        assert_eq!(bursts, [15, 15, 10, 1, 1, 2]);
     }
 }
