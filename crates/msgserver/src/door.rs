@@ -81,7 +81,7 @@ impl Door {
             Encryption::Key(key) => Some(key.clone()),
         };
         let encoder = Encoder::of(protocol, serializer, encryption.is_some())?;
-        if encryption.is_some() && encoder.inbound().is_some() {
+        if encryption.is_some() && !encoder.inbound().is_silent() {
             return Err(BuildError::EncryptedFrames(encoder.protocol().name().to_owned()));
         }
         Ok(msgserver_scheduler::Door { encoder, encryption, max_connections: self.max_connections })

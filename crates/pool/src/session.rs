@@ -5,10 +5,10 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use mio::net::TcpStream;
 use msgserver_message::{DeviceId, MessageId, Seq, SessionId, Timestamp, UserId};
-use msgserver_protocol::{Cipher, Delivery, Encoder, FrameFormat};
+use msgserver_protocol::{Acknowledgement, Cipher, Delivery, Encoder, Partial};
 use parking_lot::Mutex;
 
 use crate::outbox::Outbox;
@@ -68,7 +68,8 @@ pub struct Session {
     cipher: Option<Box<dyn Cipher>>,
     socket: TcpStream,
     state: Mutex<State>,
-    pub(crate) inbound: Mutex<BytesMut>,
+    /// What is half said. Nothing between frames: an idle session owns no buffer.
+    pub(crate) inbound: Mutex<Option<Box<Partial>>>,
 }
 
 #[derive(Default)]
@@ -103,7 +104,11 @@ impl Session {
             cipher: setup.cipher,
             socket,
             state: Mutex::new(State { standing: setup.standing.map(Box::new), ..State::default() }),
-            inbound: Mutex::new(BytesMut::from(&setup.read_ahead[..])),
+            inbound: Mutex::new((!setup.read_ahead.is_empty()).then(|| {
+                let mut ahead = Box::<Partial>::default();
+                ahead.extend(&setup.read_ahead);
+                ahead
+            })),
         }
     }
 
@@ -125,11 +130,10 @@ impl Session {
         &self.device
     }
 
-    /// Whether the client acknowledges what it has got; of one whose protocol lets it say nothing only its
-    /// TCP tells.
+    /// How the server learns what is safe with the client.
     #[must_use]
-    pub fn acknowledges(&self) -> bool {
-        self.frame_format().is_some()
+    pub fn acknowledgement(&self) -> Acknowledgement {
+        self.encoder().acknowledgement()
     }
 
     /// The name of what it speaks: its door's protocol.
@@ -158,10 +162,6 @@ impl Session {
 
     pub(crate) fn encoder(&self) -> &Encoder {
         &self.encoders[self.encoding as usize]
-    }
-
-    pub(crate) fn frame_format(&self) -> Option<FrameFormat> {
-        self.encoder().inbound()
     }
 
     pub(crate) const fn socket(&self) -> &TcpStream {
@@ -214,7 +214,7 @@ impl Session {
             if let Some(standing) = &mut state.standing {
                 standing.sent(seq, delivery.message.id, Timestamp::now());
             }
-            if !self.acknowledges() {
+            if self.acknowledgement() == Acknowledgement::ByTcp {
                 state.outbox.expect_confirmation(seq);
             }
         }

@@ -41,7 +41,7 @@ impl Events for FromReactor {
             }
             _ => error(ErrorCode::NotSupported, "topics are not supported".to_owned(), None),
         };
-        session.say(self.0.frame(session.encoding(), &answer));
+        self.0.say(session, &answer);
     }
 
     fn on_delivered(&self, session: &Arc<Session>, seq: Seq) {
