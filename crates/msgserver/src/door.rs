@@ -5,6 +5,11 @@ use std::sync::Arc;
 use msgserver_handshake::ServerKey;
 use msgserver_protocol::{Bar, Encoder, Json, LengthPrefixed, MessagePack, Protocol, Serializer};
 
+#[cfg(feature = "sse")]
+use msgserver_protocol::{EventStream, Poll};
+#[cfg(feature = "websocket")]
+use msgserver_protocol::{FrameFormat, WebSocket};
+
 use crate::builder::{BuildError, chosen};
 use crate::{Choice, Encryption};
 
@@ -57,6 +62,25 @@ impl Door {
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = Some(connections);
         self
+    }
+
+    /// The doors whose clients come by the HTTP port.
+    pub(crate) fn on_http() -> Vec<Self> {
+        vec![
+            #[cfg(feature = "websocket")]
+            Self::speaking(WebSocket::new(FrameFormat::Json), "json"),
+            #[cfg(feature = "websocket")]
+            Self::speaking(WebSocket::new(FrameFormat::MessagePack), "msgpack"),
+            #[cfg(feature = "sse")]
+            Self::speaking(EventStream, "json"),
+            #[cfg(feature = "sse")]
+            Self::speaking(Poll, "json"),
+        ]
+    }
+
+    #[cfg(any(feature = "websocket", feature = "sse"))]
+    fn speaking(protocol: impl Protocol, serializer: &str) -> Self {
+        Self::new(Arc::new(protocol), serializer)
     }
 
     pub(crate) fn build(self) -> Result<msgserver_scheduler::Door, BuildError> {

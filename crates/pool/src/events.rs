@@ -47,6 +47,8 @@ pub enum CloseReason {
     HeartbeatMissed,
     /// The same device has connected again.
     Replaced,
+    /// It was one answer, and the answer is complete.
+    Complete,
     /// Somebody who runs the server has closed it.
     Dismissed,
     /// The server closes it.
@@ -62,6 +64,7 @@ impl fmt::Display for CloseReason {
             Self::BadFrame { detail, .. } => f.write_str(detail),
             Self::HeartbeatMissed => f.write_str("nothing was heard for two heartbeats"),
             Self::Replaced => f.write_str("the same device has connected again"),
+            Self::Complete => f.write_str("the answer is complete"),
             Self::Dismissed => f.write_str("closed by an operator"),
             Self::ShuttingDown => f.write_str("the server stops"),
         }

@@ -78,6 +78,8 @@ struct State {
     /// Where it stands in its user's inbox. Most sessions of a large server may have none: they pay 8 bytes.
     standing: Option<Box<Standing>>,
     wants_room: bool,
+    /// Whether a message was sent.
+    has_sent: bool,
     end: Option<CloseReason>,
 }
 
@@ -209,6 +211,7 @@ impl Session {
             if !self.write(&mut state, bytes) {
                 return Sent::Closed;
             }
+            state.has_sent = true;
         }
         if let Some(seq) = delivery.seq {
             if let Some(standing) = &mut state.standing {
@@ -235,6 +238,29 @@ impl Session {
             self.write(&mut state, bytes);
         } else {
             self.end(&mut state, CloseReason::SlowConsumer);
+        }
+    }
+
+    /// Ends a session that is an answer, if the answer is complete: one that was to be sent something has been, and
+    /// one whose client acknowledges by coming again has to come. Not before the socket has taken everything.
+    pub fn complete(&self) {
+        let encoder = self.encoder();
+        if encoder.acknowledgement() != Acknowledgement::ByRequest {
+            return;
+        }
+        let mut state = self.state.lock();
+        let is_complete = encoder.is_one_answer() && state.has_sent || self.window_is_full(&state);
+        if is_complete && state.outbox.is_empty() {
+            self.end(&mut state, CloseReason::Complete);
+        }
+    }
+
+    /// Sends notices, encoded already.
+    pub(crate) fn send_burst(&self, bytes: Bytes) {
+        self.say(bytes);
+        if self.encoder().is_one_answer() {
+            self.state.lock().has_sent = true;
+            self.complete();
         }
     }
 
@@ -382,6 +408,8 @@ impl Session {
         {
             self.end(&mut state, CloseReason::Failed(e.kind()));
         }
+        drop(state);
+        self.complete();
     }
 
     pub(crate) fn awaits_confirmation(&self) -> bool {

@@ -269,7 +269,7 @@ impl Shard {
                     parts.concat().into()
                 }
             });
-            session.say(burst.clone());
+            session.send_burst(burst.clone());
         }
     }
 

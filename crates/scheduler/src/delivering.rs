@@ -76,6 +76,7 @@ impl Core {
                 }
             }
         }
+        sessions.iter().for_each(|session| session.complete());
         if !rest.is_empty() {
             again = Some(again.unwrap_or(self.settings.resend_interval));
         }

@@ -6,7 +6,8 @@
 //! a store a message that finds nobody is tried again after [`Settings::resend_interval`], and given up
 //! after [`Settings::resend_times`].
 //!
-//! [`Scheduler::serve`] opens connections: filter, handshake, authentication, online.
+//! [`Scheduler::serve`] opens connections: filter, handshake, authentication, online. A door that has a port of its
+//! own, such as HTTP's, brings its clients with [`Scheduler::visit`].
 //!
 //! It decides nothing about how a server is configured or reached from outside: it takes its [`Parts`] ready
 //! made, each behind a trait, and open listeners. Whoever wants a server with defaults takes the crate
@@ -58,6 +59,7 @@ mod agreement;
 mod core;
 mod delivering;
 mod entering;
+mod entrance;
 mod error;
 mod figures;
 mod guest;
@@ -77,6 +79,7 @@ pub use acceptor::Acceptor;
 pub use admission::{AsyncFunction, Authenticate, Filter, Networks, SharedSecret};
 pub use core::{Presence, Scheduler};
 pub use delivering::Job;
+pub use entrance::{Admitted, Entered, Visitor};
 pub use error::PublishError;
 pub use figures::Figures;
 pub use publication::{InvalidPublication, Publication, Published};
