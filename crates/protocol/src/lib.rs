@@ -49,7 +49,7 @@ pub use inbound::{Acknowledgement, Heard, Inbound, Partial};
 pub use length_prefixed::{FrameDecoder, LengthPrefixed, MAX_FRAME_BYTES};
 pub use poll::Poll;
 pub use serializer::{FrameFormat, Json, MessagePack, Serializer};
-pub use websocket::{CloseCode, WebSocket};
+pub use websocket::{CloseCode, WebSocket, WebSocketEvent};
 
 /// How a delivery is put on the wire.
 pub trait Protocol: Send + Sync + 'static {

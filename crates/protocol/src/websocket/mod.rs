@@ -12,6 +12,7 @@ use crate::{Acknowledgement, Delivery, EncodeError, FrameFault, FrameFormat, Inb
 
 pub use close::CloseCode;
 use header::Opcode;
+pub use reading::WebSocketEvent;
 pub(crate) use reading::{Fragments, next};
 
 /// A ping without a payload: a client answers it by itself, and so is heard.
