@@ -30,3 +30,23 @@ pub(crate) fn accepted(mut response: Response<Vec<u8>>) -> Response<Vec<u8>> {
     *response.status_mut() = StatusCode::ACCEPTED;
     response
 }
+
+/// The same, for a page of another host to read.
+#[cfg(feature = "sse")]
+pub(crate) fn readable(mut response: Response<Vec<u8>>, origin: Option<&str>) -> Response<Vec<u8>> {
+    if let Some(origin) = origin.and_then(|origin| HeaderValue::from_str(origin).ok()) {
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("origin"));
+    }
+    response
+}
+
+/// The client for browsers. Every page may load it: what it may do is asked when it connects.
+#[cfg(feature = "websocket")]
+pub(crate) fn browser_client() -> Response<Vec<u8>> {
+    let mut response = ok("text/javascript; charset=utf-8", include_str!("../browser/client.js"));
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}

@@ -11,14 +11,25 @@ use msgserver_scheduler::Scheduler;
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use warp::http::{HeaderMap, Method, Response, StatusCode, header};
+use warp::hyper::upgrade::OnUpgrade;
 use warp::path::FullPath;
 use warp::{Filter, Rejection};
 
 use crate::answer::{Answer, JSON, ok, text};
 use crate::batch::MAX_BATCH_BYTES;
+use crate::line::Line;
 use crate::problem::Problem;
 use crate::routes::{Call, SEED_PATH, find};
+#[cfg(feature = "websocket")]
+use crate::{answer::browser_client, websocket};
+#[cfg(feature = "sse")]
+use crate::{answer::readable, streams};
 use crate::{batch, body, connections, figures, messages, seed, users};
+#[cfg(any(feature = "websocket", feature = "sse"))]
+use crate::{
+    origins::Origins,
+    sessions::{Sessions, Wanted},
+};
 
 /// How long a client may take, unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,6 +41,8 @@ pub struct HttpApi {
     key: Option<Arc<str>>,
     seed_path: Arc<str>,
     patience: Duration,
+    #[cfg(any(feature = "websocket", feature = "sse"))]
+    sessions: Sessions,
 }
 
 /// A request without its body.
@@ -38,16 +51,27 @@ struct Head {
     path: FullPath,
     query: String,
     headers: HeaderMap,
+    #[cfg(any(feature = "websocket", feature = "sse"))]
+    line: Option<Arc<Line>>,
+    #[cfg(feature = "websocket")]
+    upgrade: Option<OnUpgrade>,
 }
 
 impl HttpApi {
     /// An API that anybody may use; see [`HttpApi::key`].
     #[must_use]
     pub fn new(scheduler: Scheduler) -> Self {
-        Self { scheduler, key: None, seed_path: SEED_PATH.into(), patience: PATIENCE }
+        Self {
+            scheduler,
+            key: None,
+            seed_path: SEED_PATH.into(),
+            patience: PATIENCE,
+            #[cfg(any(feature = "websocket", feature = "sse"))]
+            sessions: Sessions::default(),
+        }
     }
 
-    /// Asks for `Authorization: Bearer KEY` on everything but `/healthz` and `/readyz`.
+    /// Asks for `Authorization: Bearer KEY` on everything but health and sessions, whose clients prove who they are.
     #[must_use]
     pub fn key(mut self, key: impl AsRef<str>) -> Self {
         self.key = Some(key.as_ref().into());
@@ -69,6 +93,23 @@ impl HttpApi {
         self
     }
 
+    /// Which web pages may open sessions besides those of this host: origins such as `https://example.org`, or `*`
+    /// for all. Programs that are no browsers name no page, and may.
+    #[cfg(any(feature = "websocket", feature = "sse"))]
+    #[must_use]
+    pub fn origins(mut self, allowed: impl IntoIterator<Item = String>) -> Self {
+        self.sessions.origins = Arc::new(Origins::new(allowed));
+        self
+    }
+
+    /// Opens no session as long as the server cannot tell who a client is: for a door that is open to the network.
+    #[cfg(any(feature = "websocket", feature = "sse"))]
+    #[must_use]
+    pub const fn refuse_strangers(mut self) -> Self {
+        self.sessions.refuse_strangers = true;
+        self
+    }
+
     /// Answers until `stop` is done.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) {
         let patience = self.patience;
@@ -78,10 +119,26 @@ impl HttpApi {
             .and(warp::path::full())
             .and(warp::query::raw().or_else(no_query))
             .and(warp::header::headers_cloned())
+            .and(warp::ext::optional::<Arc<Line>>())
+            .and(warp::ext::optional::<OnUpgrade>())
             .and(warp::body::stream())
             .and(api)
-            .then(|method, path, query, headers, body, api: Self| async move {
-                api.respond(&Head { method, path, query, headers }, body).await
+            .then(|method, path, query, headers, line, upgrade, body, api: Self| async move {
+                #[cfg(not(feature = "websocket"))]
+                let _ = upgrade;
+                #[cfg(not(any(feature = "websocket", feature = "sse")))]
+                let _ = line;
+                let head = Head {
+                    method,
+                    path,
+                    query,
+                    headers,
+                    #[cfg(any(feature = "websocket", feature = "sse"))]
+                    line,
+                    #[cfg(feature = "websocket")]
+                    upgrade,
+                };
+                api.respond(head, body).await
             });
         // The filters above take every request.
         let routes = routes.recover(|_| std::future::ready(Ok(StatusCode::INTERNAL_SERVER_ERROR)));
@@ -90,9 +147,10 @@ impl HttpApi {
 
     async fn respond<B: Buf>(
         &self,
-        head: &Head,
+        head: Head,
         body: impl Stream<Item = Result<B, warp::Error>>,
     ) -> Response<Vec<u8>> {
+        let head = &head;
         let answer = match self.authorise(head) {
             Ok(()) => self.answer(head, body).await,
             Err(problem) => Err(problem),
@@ -110,7 +168,9 @@ impl HttpApi {
 
     fn authorise(&self, head: &Head) -> Result<(), Problem> {
         let Some(key) = &self.key else { return Ok(()) };
-        if matches!(head.path.as_str(), "/healthz" | "/readyz") {
+        // Who has no key is not told what there is.
+        let found = find(head.method.as_str(), head.path.as_str(), &self.seed_path);
+        if found.is_ok_and(|(call, _)| !call.needs_key()) {
             return Ok(());
         }
         let given = head.headers.get(header::AUTHORIZATION);
@@ -144,7 +204,31 @@ impl HttpApi {
             Call::Alive => Ok(text("ok\n")),
             Call::Ready => scheduler.ready().await.map(|()| text("ready\n")).map_err(Problem::from),
             Call::OpenApi => Ok(ok(JSON, include_str!("openapi.json"))),
+            #[cfg(feature = "websocket")]
+            Call::WebSocket => {
+                let Wanted { said, line, .. } = self.wanted(head)?;
+                websocket::upgrade(scheduler, &head.headers, said, &line, head.upgrade.clone())
+            }
+            #[cfg(feature = "sse")]
+            Call::Events | Call::Poll => {
+                let Wanted { said, line, origin } = self.wanted(head)?;
+                let stream = if call == Call::Poll { streams::Stream::Poll } else { streams::Stream::Events };
+                stream.open(scheduler, said, origin, line).await
+            }
+            #[cfg(feature = "sse")]
+            Call::Acknowledge => {
+                let Wanted { said, line, origin } = self.wanted(head)?;
+                let body = whole(MAX_MESSAGE_BYTES).await?;
+                Ok(readable(streams::acknowledge(scheduler, line, said, &body).await?, origin.as_deref()))
+            }
+            #[cfg(feature = "websocket")]
+            Call::BrowserClient => Ok(browser_client()),
         }
+    }
+
+    #[cfg(any(feature = "websocket", feature = "sse"))]
+    fn wanted(&self, head: &Head) -> Result<Wanted, Problem> {
+        self.sessions.want(&self.scheduler, &head.query, &head.headers, head.line.as_ref())
     }
 
     async fn whole<B: Buf>(

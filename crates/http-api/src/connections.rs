@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -10,9 +11,13 @@ use msgserver_scheduler::Acceptor;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use warp::http::Request;
+use warp::hyper::body::Incoming;
 use warp::hyper::server::conn::http1;
+use warp::hyper::service::{Service, service_fn};
 use warp::{Filter, Reply};
 
+use crate::line::Line;
 use crate::lingering::Lingering;
 
 /// The longest head of a request, in bytes.
@@ -44,16 +49,25 @@ pub(crate) async fn serve<F, R>(
             () = &mut stop => break,
         };
         let _ = socket.set_nodelay(true);
-        let service = TowerToHyperService::new(warp::service(routes.clone()));
-        let connection = http.serve_connection(TokioIo::new(Lingering::new(socket)), service).with_upgrades();
+        let line = Arc::new(Line::new(socket, peer));
+        let answers = TowerToHyperService::new(warp::service(routes.clone()));
+        let own = Arc::clone(&line);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Arc::clone(&own));
+            answers.call(request)
+        });
+        let socket = Lingering::new(Arc::clone(&line));
+        let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
         let stopping = stopping.clone();
         open.spawn(async move {
             let mut connection = std::pin::pin!(connection);
             let outcome = tokio::select! {
                 outcome = &mut connection => outcome,
+                // It is a session now, and HTTP has nothing more to say.
+                () = line.taken() => return,
                 () = stopping.cancelled() => {
                     connection.as_mut().graceful_shutdown();
-                    connection.await
+                    tokio::select! { outcome = connection => outcome, () = line.taken() => return }
                 }
             };
             if let Err(fault) = outcome {

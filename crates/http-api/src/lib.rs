@@ -3,6 +3,10 @@
 //!
 //! The first msgserver's `POST /msg/sender` is here as its clients know it: the body is `1` or `0`.
 //!
+//! Sessions come in here as well: by WebSocket at `/v1/ws`, by Server-Sent Events at `/v1/sse`, by long polls at
+//! `/v1/poll`. Once such a request is understood its socket leaves HTTP and becomes a session like those of the raw
+//! TCP doors, so it costs what they cost.
+//!
 //! The door decides nothing about a message: it reads a body into a `Publication`, hands it to the scheduler,
 //! and puts what that says into a status. So everything that can be published here can be published in process,
 //! with the same outcome.
@@ -28,11 +32,22 @@ mod connections;
 mod figures;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod line;
 mod lingering;
 mod messages;
+#[cfg(any(feature = "websocket", feature = "sse"))]
+mod origins;
 mod problem;
 mod routes;
+#[cfg(any(feature = "websocket", feature = "sse"))]
+mod said;
 mod seed;
+#[cfg(any(feature = "websocket", feature = "sse"))]
+mod sessions;
+#[cfg(feature = "sse")]
+mod streams;
 mod users;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 pub use api::HttpApi;

@@ -1,7 +1,8 @@
 //! Errors as RFC 9457 has them.
 
 use msgserver_persistence::StoreError;
-use msgserver_scheduler::{InvalidPublication, PublishError};
+use msgserver_protocol::ByeCode;
+use msgserver_scheduler::{InvalidPublication, PublishError, Refusal};
 use serde::Serialize;
 use warp::http::{Response, StatusCode, header};
 
@@ -49,6 +50,9 @@ impl Problem {
         if matches!(self.status, 429 | 503) {
             response = response.header(header::RETRY_AFTER, RETRY_AFTER);
         }
+        if self.status == 426 {
+            response = response.header(header::UPGRADE, "websocket").header("sec-websocket-version", "13");
+        }
         if self.status == 401 {
             response = response.header(header::WWW_AUTHENTICATE, "Bearer");
         }
@@ -68,6 +72,18 @@ impl From<StoreError> for Problem {
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, fault)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal.code() {
+            ByeCode::BadFrame => StatusCode::BAD_REQUEST,
+            ByeCode::Unauthorized => StatusCode::UNAUTHORIZED,
+            ByeCode::Timeout => StatusCode::REQUEST_TIMEOUT,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, refusal)
     }
 }
 

@@ -23,6 +23,30 @@ pub(crate) enum Call {
     Alive,
     Ready,
     OpenApi,
+    #[cfg(feature = "websocket")]
+    WebSocket,
+    #[cfg(feature = "sse")]
+    Events,
+    #[cfg(feature = "sse")]
+    Poll,
+    #[cfg(feature = "sse")]
+    Acknowledge,
+    #[cfg(feature = "websocket")]
+    BrowserClient,
+}
+
+impl Call {
+    /// Whether the server's API key opens it. Health is nobody's secret, and clients of sessions prove who they are.
+    pub(crate) const fn needs_key(self) -> bool {
+        match self {
+            Self::Alive | Self::Ready => false,
+            #[cfg(feature = "websocket")]
+            Self::WebSocket | Self::BrowserClient => false,
+            #[cfg(feature = "sse")]
+            Self::Events | Self::Poll | Self::Acknowledge => false,
+            _ => true,
+        }
+    }
 }
 
 /// Every call. Of two paths that fit, the first one counts.
@@ -39,6 +63,16 @@ pub(crate) const ROUTES: &[(&str, &str, Call)] = &[
     ("GET", "/healthz", Call::Alive),
     ("GET", "/readyz", Call::Ready),
     ("GET", "/openapi.json", Call::OpenApi),
+    #[cfg(feature = "websocket")]
+    ("GET", "/v1/ws", Call::WebSocket),
+    #[cfg(feature = "sse")]
+    ("GET", "/v1/sse", Call::Events),
+    #[cfg(feature = "sse")]
+    ("GET", "/v1/poll", Call::Poll),
+    #[cfg(feature = "sse")]
+    ("POST", "/v1/ack", Call::Acknowledge),
+    #[cfg(feature = "websocket")]
+    ("GET", "/client.js", Call::BrowserClient),
     ("POST", SEED_PATH, Call::SendAsOfOld),
 ];
 

@@ -185,7 +185,8 @@ impl ServerBuilder {
         let queue = chosen("queue", "default", self.queue, |name| {
             (name == "default").then(|| Arc::new(LaneQueue::default()) as Arc<dyn Queue<Job>>)
         })?;
-        let doors = [self.main_door, Door::new("frame", "json")].into_iter().chain(self.more_doors);
+        let doors = [self.main_door, Door::new("frame", "json")].into_iter();
+        let doors = doors.chain(self.more_doors).chain(Door::on_http());
         let doors = doors.map(Door::build).collect::<Result<_, _>>()?;
         let parts = Parts {
             pool,

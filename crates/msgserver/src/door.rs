@@ -5,6 +5,11 @@ use std::sync::Arc;
 use msgserver_handshake::ServerKey;
 use msgserver_protocol::{Bar, Encoder, Json, LengthPrefixed, MessagePack, Protocol, Serializer};
 
+#[cfg(feature = "sse")]
+use msgserver_protocol::{EventStream, Poll};
+#[cfg(feature = "websocket")]
+use msgserver_protocol::{FrameFormat, WebSocket};
+
 use crate::builder::{BuildError, chosen};
 use crate::{Choice, Encryption};
 
@@ -59,6 +64,25 @@ impl Door {
         self
     }
 
+    /// The doors whose clients come by the HTTP port.
+    pub(crate) fn on_http() -> Vec<Self> {
+        vec![
+            #[cfg(feature = "websocket")]
+            Self::speaking(WebSocket::new(FrameFormat::Json), "json"),
+            #[cfg(feature = "websocket")]
+            Self::speaking(WebSocket::new(FrameFormat::MessagePack), "msgpack"),
+            #[cfg(feature = "sse")]
+            Self::speaking(EventStream, "json"),
+            #[cfg(feature = "sse")]
+            Self::speaking(Poll, "json"),
+        ]
+    }
+
+    #[cfg(any(feature = "websocket", feature = "sse"))]
+    fn speaking(protocol: impl Protocol, serializer: &str) -> Self {
+        Self::new(Arc::new(protocol), serializer)
+    }
+
     pub(crate) fn build(self) -> Result<msgserver_scheduler::Door, BuildError> {
         let serializer = chosen("serializer", "json and msgpack", self.serializer, |name| match name {
             "json" => Some(Arc::new(Json) as Arc<dyn Serializer>),
@@ -81,7 +105,7 @@ impl Door {
             Encryption::Key(key) => Some(key.clone()),
         };
         let encoder = Encoder::of(protocol, serializer, encryption.is_some())?;
-        if encryption.is_some() && encoder.inbound().is_some() {
+        if encryption.is_some() && !encoder.inbound().is_silent() {
             return Err(BuildError::EncryptedFrames(encoder.protocol().name().to_owned()));
         }
         Ok(msgserver_scheduler::Door { encoder, encryption, max_connections: self.max_connections })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use msgserver_message::Seq;
-use msgserver_protocol::ClientFrame;
+use msgserver_protocol::{ClientFrame, FrameFault};
 
 use crate::Session;
 
@@ -37,11 +37,18 @@ pub enum CloseReason {
     /// The client did not read, and its outbox is full.
     SlowConsumer,
     /// What the client sent is not a frame.
-    BadFrame(String),
+    BadFrame {
+        /// What was wrong.
+        fault: FrameFault,
+        /// What was wrong, for people.
+        detail: String,
+    },
     /// Nothing was heard for two heartbeats.
     HeartbeatMissed,
     /// The same device has connected again.
     Replaced,
+    /// It was one answer, and the answer is complete.
+    Complete,
     /// Somebody who runs the server has closed it.
     Dismissed,
     /// The server closes it.
@@ -54,9 +61,10 @@ impl fmt::Display for CloseReason {
             Self::ClosedByPeer => f.write_str("closed by the client"),
             Self::Failed(kind) => write!(f, "the connection failed: {kind}"),
             Self::SlowConsumer => f.write_str("the client does not read what is sent to it"),
-            Self::BadFrame(detail) => f.write_str(detail),
+            Self::BadFrame { detail, .. } => f.write_str(detail),
             Self::HeartbeatMissed => f.write_str("nothing was heard for two heartbeats"),
             Self::Replaced => f.write_str("the same device has connected again"),
+            Self::Complete => f.write_str("the answer is complete"),
             Self::Dismissed => f.write_str("closed by an operator"),
             Self::ShuttingDown => f.write_str("the server stops"),
         }

@@ -13,7 +13,8 @@ pub struct Notice {
     /// Whether it is only for sessions for which nothing is kept.
     without_inbox: bool,
     encoders: Arc<[Encoder]>,
-    framed: Box<[Bytes]>,
+    /// Made when the first session of the encoding needs it, so that doors without sessions cost nothing.
+    framed: Box<[OnceLock<Option<Bytes>>]>,
     /// What encrypted sessions seal, each under its own key; made when the first of them needs it.
     payloads: Box<[OnceLock<Option<Vec<u8>>>]>,
 }
@@ -25,7 +26,11 @@ impl Notice {
     /// # Errors
     /// [`EncodeError`] if one of the encodings has no form for the content.
     pub fn new(message: Message, encoders: Arc<[Encoder]>) -> Result<Self, EncodeError> {
-        let framed = encoders.iter().map(|encoder| encoder.encode(&Delivery::notice(&message)));
+        let framed = encoders.iter().map(|encoder| {
+            let sure = encoder.serializer().takes_everything();
+            let bytes = if sure { None } else { Some(Some(encoder.encode(&Delivery::notice(&message))?)) };
+            Ok(bytes.map_or_else(OnceLock::new, OnceLock::from))
+        });
         let framed = framed.collect::<Result<_, _>>()?;
         let payloads = encoders.iter().map(|_| OnceLock::new()).collect();
         Ok(Self { message, without_inbox: false, encoders, framed, payloads })
@@ -44,7 +49,8 @@ impl Notice {
 
     /// The framed bytes for sessions in the clear.
     pub(crate) fn framed(&self, encoding: usize) -> Option<&Bytes> {
-        self.framed.get(encoding)
+        let make = || self.encoders[encoding].encode(&Delivery::notice(&self.message)).ok();
+        self.framed.get(encoding)?.get_or_init(make).as_ref()
     }
 
     /// Its bytes on the wire in the clear, in the encoding in which it is longest.

@@ -5,10 +5,10 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use mio::net::TcpStream;
 use msgserver_message::{DeviceId, MessageId, Seq, SessionId, Timestamp, UserId};
-use msgserver_protocol::{Cipher, Delivery, Encoder, FrameFormat};
+use msgserver_protocol::{Acknowledgement, Cipher, Delivery, Encoder, Partial};
 use parking_lot::Mutex;
 
 use crate::outbox::Outbox;
@@ -68,7 +68,8 @@ pub struct Session {
     cipher: Option<Box<dyn Cipher>>,
     socket: TcpStream,
     state: Mutex<State>,
-    pub(crate) inbound: Mutex<BytesMut>,
+    /// What is half said. Nothing between frames: an idle session owns no buffer.
+    pub(crate) inbound: Mutex<Option<Box<Partial>>>,
 }
 
 #[derive(Default)]
@@ -77,6 +78,8 @@ struct State {
     /// Where it stands in its user's inbox. Most sessions of a large server may have none: they pay 8 bytes.
     standing: Option<Box<Standing>>,
     wants_room: bool,
+    /// Whether a message was sent.
+    has_sent: bool,
     end: Option<CloseReason>,
 }
 
@@ -103,7 +106,11 @@ impl Session {
             cipher: setup.cipher,
             socket,
             state: Mutex::new(State { standing: setup.standing.map(Box::new), ..State::default() }),
-            inbound: Mutex::new(BytesMut::from(&setup.read_ahead[..])),
+            inbound: Mutex::new((!setup.read_ahead.is_empty()).then(|| {
+                let mut ahead = Box::<Partial>::default();
+                ahead.extend(&setup.read_ahead);
+                ahead
+            })),
         }
     }
 
@@ -125,11 +132,10 @@ impl Session {
         &self.device
     }
 
-    /// Whether the client acknowledges what it has got; of one whose protocol lets it say nothing only its
-    /// TCP tells.
+    /// How the server learns what is safe with the client.
     #[must_use]
-    pub fn acknowledges(&self) -> bool {
-        self.frame_format().is_some()
+    pub fn acknowledgement(&self) -> Acknowledgement {
+        self.encoder().acknowledgement()
     }
 
     /// The name of what it speaks: its door's protocol.
@@ -158,10 +164,6 @@ impl Session {
 
     pub(crate) fn encoder(&self) -> &Encoder {
         &self.encoders[self.encoding as usize]
-    }
-
-    pub(crate) fn frame_format(&self) -> Option<FrameFormat> {
-        self.encoder().inbound()
     }
 
     pub(crate) const fn socket(&self) -> &TcpStream {
@@ -209,12 +211,13 @@ impl Session {
             if !self.write(&mut state, bytes) {
                 return Sent::Closed;
             }
+            state.has_sent = true;
         }
         if let Some(seq) = delivery.seq {
             if let Some(standing) = &mut state.standing {
                 standing.sent(seq, delivery.message.id, Timestamp::now());
             }
-            if !self.acknowledges() {
+            if self.acknowledgement() == Acknowledgement::ByTcp {
                 state.outbox.expect_confirmation(seq);
             }
         }
@@ -235,6 +238,29 @@ impl Session {
             self.write(&mut state, bytes);
         } else {
             self.end(&mut state, CloseReason::SlowConsumer);
+        }
+    }
+
+    /// Ends a session that is an answer, if the answer is complete: one that was to be sent something has been, and
+    /// one whose client acknowledges by coming again has to come. Not before the socket has taken everything.
+    pub fn complete(&self) {
+        let encoder = self.encoder();
+        if encoder.acknowledgement() != Acknowledgement::ByRequest {
+            return;
+        }
+        let mut state = self.state.lock();
+        let is_complete = encoder.is_one_answer() && state.has_sent || self.window_is_full(&state);
+        if is_complete && state.outbox.is_empty() {
+            self.end(&mut state, CloseReason::Complete);
+        }
+    }
+
+    /// Sends notices, encoded already.
+    pub(crate) fn send_burst(&self, bytes: Bytes) {
+        self.say(bytes);
+        if self.encoder().is_one_answer() {
+            self.state.lock().has_sent = true;
+            self.complete();
         }
     }
 
@@ -382,6 +408,8 @@ impl Session {
         {
             self.end(&mut state, CloseReason::Failed(e.kind()));
         }
+        drop(state);
+        self.complete();
     }
 
     pub(crate) fn awaits_confirmation(&self) -> bool {

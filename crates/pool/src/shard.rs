@@ -7,13 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token};
 use msgserver_message::SessionId;
-use msgserver_protocol::{ClientFrame, FrameDecoder};
+use msgserver_protocol::{Heard, Partial};
 use parking_lot::Mutex;
-use tokio_util::codec::Decoder;
 
 use crate::{CloseReason, Events, Notice, ReactorOptions, Session};
 
@@ -24,6 +23,9 @@ const READS_A_TURN: usize = 4;
 /// How many bytes of notices go into one write a socket, unless one alone is longer: as much as a socket takes at
 /// once while its client keeps up, and as a core's cache holds while a thousand sockets copy it.
 const BURST: usize = 64 * 1024;
+
+/// How many reads of what a session had sent are dropped at its end: a client that sends without end is reset.
+const DRAINED_READS: usize = 64;
 
 pub(crate) const WAKE: Token = Token(usize::MAX);
 
@@ -77,6 +79,8 @@ pub(crate) struct Shard {
     confirming: Vec<Arc<Session>>,
     confirm_every: Duration,
     scratch: Box<[u8]>,
+    /// What the session that is being read has said; lent to each for as long as it says whole frames.
+    heard: Partial,
 }
 
 impl Shard {
@@ -102,6 +106,7 @@ impl Shard {
             confirming: Vec::new(),
             confirm_every: CONFIRM_FIRST,
             scratch: vec![0; 64 * 1024].into(),
+            heard: Partial::default(),
         }
     }
 
@@ -178,7 +183,7 @@ impl Shard {
         session.hear(self.second);
         self.wheel[(self.second % self.heartbeat) as usize].push((index, session.id()));
         let fd = session.socket().as_raw_fd();
-        let read_ahead = !session.inbound.lock().is_empty();
+        let read_ahead = session.inbound.lock().is_some();
         self.sessions[index] = Some(Arc::clone(&session));
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(e) = self.poll.registry().register(&mut SourceFd(&fd), Token(index), interest) {
@@ -210,30 +215,9 @@ impl Shard {
 
     /// Reads what the socket has, for one turn; gives whether it may have more.
     fn read(&mut self, session: &Arc<Session>) -> Result<bool, CloseReason> {
-        let format = session.frame_format();
         for _ in 0..READS_A_TURN {
-            let mut frames = Vec::new();
             let outcome = (&mut session.socket()).read(&mut self.scratch);
-            if let Some(format) = format {
-                let mut inbound = session.inbound.lock();
-                if let Ok(n) = outcome {
-                    inbound.extend_from_slice(&self.scratch[..n]);
-                }
-                let mut decoder = FrameDecoder::<ClientFrame>::new(format, self.max_frame_bytes);
-                loop {
-                    match decoder.decode(&mut inbound) {
-                        Ok(Some(frame)) => frames.push(frame),
-                        Ok(None) => break,
-                        Err(fault) => return Err(CloseReason::BadFrame(fault.to_string())),
-                    }
-                }
-                if inbound.is_empty() {
-                    *inbound = BytesMut::new();
-                }
-            }
-            for frame in frames {
-                self.events.on_frame(session, frame);
-            }
+            self.hear(session, outcome.as_ref().map_or(0, |n| *n))?;
             match outcome {
                 Ok(0) => return Err(CloseReason::ClosedByPeer),
                 Ok(n) => {
@@ -249,6 +233,40 @@ impl Shard {
             }
         }
         Ok(true)
+    }
+
+    /// Tells what a session has said, now that there are `n` bytes more of it.
+    fn hear(&mut self, session: &Arc<Session>, n: usize) -> Result<(), CloseReason> {
+        let inbound = session.encoder().inbound();
+        if inbound.is_silent() {
+            return Ok(());
+        }
+        let half_said = session.inbound.lock().take();
+        let mut own = half_said.map(|half_said| *half_said);
+        let partial = own.as_mut().unwrap_or(&mut self.heard);
+        partial.extend(&self.scratch[..n]);
+        loop {
+            match inbound.next(partial, self.max_frame_bytes) {
+                Ok(Some(Heard::Frame(frame))) => self.events.on_frame(session, frame),
+                Ok(Some(Heard::Asked(answer))) => session.say(answer),
+                Ok(Some(Heard::Goodbye(answer))) => {
+                    *partial = Partial::default();
+                    session.close_with(answer, CloseReason::ClosedByPeer);
+                    return Err(CloseReason::ClosedByPeer);
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(fault) => {
+                    *partial = Partial::default();
+                    return Err(CloseReason::BadFrame { fault: fault.fault(), detail: fault.to_string() });
+                }
+            }
+        }
+        if !partial.is_empty() {
+            let partial = std::mem::take(partial);
+            *session.inbound.lock() = Some(Box::new(partial));
+        }
+        Ok(())
     }
 
     /// One write a socket, however many notices wait.
@@ -276,7 +294,7 @@ impl Shard {
                     parts.concat().into()
                 }
             });
-            session.say(burst.clone());
+            session.send_burst(burst.clone());
         }
     }
 
@@ -309,7 +327,7 @@ impl Shard {
                 let session = self.sessions.get(index).and_then(Option::as_ref);
                 let Some(session) = session.filter(|session| session.id() == id) else { continue };
                 let silent = self.second.saturating_sub(session.heard.load(Ordering::Relaxed));
-                if session.frame_format().is_some() && silent > 2 * self.heartbeat {
+                if !session.encoder().inbound().is_silent() && silent > 2 * self.heartbeat {
                     self.finish(index, CloseReason::HeartbeatMissed);
                     continue;
                 }
@@ -319,6 +337,16 @@ impl Shard {
                 stay.push((index, id));
             }
             self.wheel[slot as usize].extend(stay);
+        }
+    }
+
+    /// Drops what a session had sent before its end: to close with unread bytes would reset the connection, and
+    /// the client could lose what it was told last.
+    fn drain(&mut self, session: &Session) {
+        for _ in 0..DRAINED_READS {
+            if !matches!((&mut session.socket()).read(&mut self.scratch), Ok(1..)) {
+                return;
+            }
         }
     }
 
@@ -334,6 +362,7 @@ impl Shard {
             Some(words) => session.close_with(words, reason.clone()),
             None => session.close(reason.clone()),
         }
+        self.drain(&session);
         let _ = self.poll.registry().deregister(&mut SourceFd(&session.socket().as_raw_fd()));
         self.free.push(index);
         self.events.on_closed(&session, &reason);

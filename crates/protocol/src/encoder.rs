@@ -5,13 +5,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Cipher, Delivery, EncodeError, FrameFormat, IncompatibleChoice, Protocol, Serializer};
+use crate::{
+    Acknowledgement, Cipher, Delivery, EncodeError, FrameFault, Inbound, IncompatibleChoice, Protocol,
+    Serializer, ServerFrame,
+};
 
 /// A protocol and a serializer that fit together: what one door speaks. Cheap to clone.
 #[derive(Clone)]
 pub struct Encoder {
     protocol: Arc<dyn Protocol>,
     serializer: Arc<dyn Serializer>,
+    // What is asked for each read and each message: kept, so that nobody has to ask behind a pointer.
+    inbound: Inbound,
+    acknowledgement: Acknowledgement,
+    is_one_answer: bool,
 }
 
 impl Encoder {
@@ -39,7 +46,13 @@ impl Encoder {
                 serializer: serializer.name().to_owned(),
                 reason,
             }),
-            _ => Ok(Self { protocol, serializer }),
+            _ => Ok(Self {
+                inbound: protocol.inbound(&*serializer),
+                acknowledgement: protocol.acknowledgement(),
+                is_one_answer: protocol.is_one_answer(),
+                protocol,
+                serializer,
+            }),
         }
     }
 
@@ -49,10 +62,51 @@ impl Encoder {
         &*self.protocol
     }
 
-    /// The form in which clients speak, if they do after they are online.
+    /// The serializer.
     #[must_use]
-    pub fn inbound(&self) -> Option<FrameFormat> {
-        self.protocol.inbound(&*self.serializer)
+    pub fn serializer(&self) -> &dyn Serializer {
+        &*self.serializer
+    }
+
+    /// How clients speak after they are online.
+    #[must_use]
+    pub const fn inbound(&self) -> Inbound {
+        self.inbound
+    }
+
+    /// How the server learns what is safe with a client.
+    #[must_use]
+    pub const fn acknowledgement(&self) -> Acknowledgement {
+        self.acknowledgement
+    }
+
+    /// Whether a session ends with the first messages that it was sent.
+    #[must_use]
+    pub const fn is_one_answer(&self) -> bool {
+        self.is_one_answer
+    }
+
+    /// The bytes of an object of the conversation; nothing if clients would not understand it.
+    #[must_use]
+    pub fn say(&self, frame: &ServerFrame) -> Option<Bytes> {
+        self.conversation(frame, |_| {})
+    }
+
+    /// The last bytes of a connection: `bye`, and what the protocol has to close with. `fault` is what was wrong
+    /// with the client's last frame.
+    #[must_use]
+    pub fn farewell(&self, bye: &ServerFrame, fault: Option<FrameFault>) -> Option<Bytes> {
+        self.conversation(bye, |out| self.protocol.close(bye, fault, out))
+    }
+
+    fn conversation(&self, frame: &ServerFrame, end: impl FnOnce(&mut Vec<u8>)) -> Option<Bytes> {
+        let mut out = Vec::new();
+        // A serializer of somebody else's that has no form for it: nothing is better than half of it.
+        if self.protocol.say(frame, &*self.serializer, &mut out).is_err() {
+            out.clear();
+        }
+        end(&mut out);
+        (!out.is_empty()).then(|| out.into())
     }
 
     /// The framed bytes of a delivery.
@@ -61,7 +115,7 @@ impl Encoder {
     /// [`EncodeError`] if the serializer has no form for it.
     pub fn encode(&self, delivery: &Delivery<'_>) -> Result<Bytes, EncodeError> {
         let payload = self.payload(delivery)?;
-        let mut out = Vec::with_capacity(payload.len() + 4);
+        let mut out = Vec::with_capacity(payload.len() + 10);
         self.protocol.frame(&payload, &mut out);
         Ok(out.into())
     }

@@ -25,9 +25,48 @@ pub enum DecodeError {
     /// The object in a frame is not one that clients send.
     #[error("not a frame: {0}")]
     Malformed(String),
+    /// A frame that its protocol does not allow here.
+    #[error("the protocol does not allow it: {0}")]
+    Violation(&'static str),
+    /// A text is not UTF-8.
+    #[error("a text message has to be UTF-8")]
+    NotUtf8,
+    /// A message is of the kind that the agreed subprotocol has not.
+    #[error("the agreed subprotocol has {0} messages and no others")]
+    WrongKind(&'static str),
     /// The stream underneath failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+}
+
+impl DecodeError {
+    /// What was wrong, without its particulars.
+    #[must_use]
+    pub const fn fault(&self) -> FrameFault {
+        match self {
+            Self::TooLong { .. } => FrameFault::TooLong,
+            Self::Malformed(_) | Self::Io(_) => FrameFault::Malformed,
+            Self::Violation(_) => FrameFault::Violation,
+            Self::NotUtf8 => FrameFault::NotUtf8,
+            Self::WrongKind(_) => FrameFault::WrongKind,
+        }
+    }
+}
+
+/// What is wrong with what a client sent, for protocols that have a number for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FrameFault {
+    /// It is longer than allowed.
+    TooLong,
+    /// It is no object that clients send.
+    Malformed,
+    /// Its protocol does not allow it here.
+    Violation,
+    /// It is a text and not UTF-8.
+    NotUtf8,
+    /// It is binary where text was agreed on, or the reverse.
+    WrongKind,
 }
 
 /// A protocol and a serializer that do not fit together.

@@ -7,7 +7,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::codec::{Decoder, Encoder};
 
-use crate::{DecodeError, Delivery, EncodeError, FrameFormat, Protocol, Serializer, ServerFrame};
+use crate::{
+    Acknowledgement, DecodeError, Delivery, EncodeError, FrameFormat, Inbound, Protocol, Serializer,
+    ServerFrame,
+};
 
 /// The longest frame that a peer may send unless told otherwise.
 pub const MAX_FRAME_BYTES: usize = msgserver_message::MAX_MESSAGE_BYTES;
@@ -17,6 +20,13 @@ const LENGTH_BYTES: usize = 4;
 /// The `frame` protocol: a 4-byte big-endian length, then one object in the serializer's form.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LengthPrefixed;
+
+fn format_of(serializer: &dyn Serializer) -> Result<FrameFormat, EncodeError> {
+    serializer.frame_format().ok_or_else(|| EncodeError {
+        serializer: serializer.name().to_owned(),
+        detail: "it has no frames".to_owned(),
+    })
+}
 
 impl Protocol for LengthPrefixed {
     fn name(&self) -> &str {
@@ -33,11 +43,7 @@ impl Protocol for LengthPrefixed {
         serializer: &dyn Serializer,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        let format = serializer.frame_format().ok_or_else(|| EncodeError {
-            serializer: serializer.name().to_owned(),
-            detail: "it has no frames".to_owned(),
-        })?;
-        format.write(&ServerFrame::from(delivery), out)
+        format_of(serializer)?.write(&ServerFrame::from(delivery), out)
     }
 
     fn frame(&self, payload: &[u8], out: &mut Vec<u8>) {
@@ -46,8 +52,24 @@ impl Protocol for LengthPrefixed {
         out.extend_from_slice(payload);
     }
 
-    fn inbound(&self, serializer: &dyn Serializer) -> Option<FrameFormat> {
-        serializer.frame_format()
+    fn inbound(&self, serializer: &dyn Serializer) -> Inbound {
+        serializer.frame_format().map_or(Inbound::Silent, Inbound::LengthPrefixed)
+    }
+
+    fn acknowledgement(&self) -> Acknowledgement {
+        Acknowledgement::ByFrame
+    }
+
+    fn say(
+        &self,
+        frame: &ServerFrame,
+        serializer: &dyn Serializer,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        let mut payload = Vec::new();
+        format_of(serializer)?.write(frame, &mut payload)?;
+        self.frame(&payload, out);
+        Ok(())
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! Two protocols are spoken on raw TCP. [`Bar`] (`default`) is the first msgserver's: a serialized content
 //! and a `|`. [`LengthPrefixed`] (`frame`) has a 4-byte big-endian length before an object, in both
-//! directions, and its clients can acknowledge. A [`Protocol`] says how a [`Delivery`] becomes bytes, a
+//! directions, and its clients can acknowledge. Three begin as HTTP and carry the same objects: [`WebSocket`],
+//! [`EventStream`] and [`Poll`]. A [`Protocol`] says how a [`Delivery`] becomes bytes, a
 //! [`Serializer`] how a value does; an [`Encoder`] is one of each that fit together, which is checked when
-//! it is made and not when the first message is sent.
+//! it is made and not when the first message is sent. What clients say is read by [`Inbound::next`].
 //!
 //! Contents are bytes and ids here: who gets a message, and when, is not known. [`FrameDecoder`] is a codec of
 //! `tokio-util`, whose traits need no runtime.
@@ -27,20 +28,28 @@ mod cipher;
 mod delivery;
 mod encoder;
 mod error;
+mod event_stream;
 mod first_text;
 mod frame;
+mod inbound;
 mod length_prefixed;
+mod poll;
 mod serializer;
+mod websocket;
 
 pub use bar::{Bar, KEEPALIVE};
 pub use cipher::Cipher;
 pub use delivery::Delivery;
 pub use encoder::Encoder;
-pub use error::{DecodeError, EncodeError, IncompatibleChoice};
+pub use error::{DecodeError, EncodeError, FrameFault, IncompatibleChoice};
+pub use event_stream::EventStream;
 pub use first_text::{FirstText, TextTooLong};
 pub use frame::{ByeCode, ClientFrame, ErrorCode, Hello, ServerFrame};
+pub use inbound::{Acknowledgement, Heard, Inbound, Partial};
 pub use length_prefixed::{FrameDecoder, LengthPrefixed, MAX_FRAME_BYTES};
+pub use poll::Poll;
 pub use serializer::{FrameFormat, Json, MessagePack, Serializer};
+pub use websocket::{CloseCode, WebSocket, WebSocketEvent};
 
 /// How a delivery is put on the wire.
 pub trait Protocol: Send + Sync + 'static {
@@ -69,9 +78,39 @@ pub trait Protocol: Send + Sync + 'static {
         None
     }
 
-    /// The form of the frames in which clients of this protocol speak, if they do.
-    fn inbound(&self, serializer: &dyn Serializer) -> Option<FrameFormat> {
+    /// How clients of this protocol speak, if they do.
+    fn inbound(&self, serializer: &dyn Serializer) -> Inbound {
         let _ = serializer;
-        None
+        Inbound::Silent
+    }
+
+    /// How the server learns what is safe with a client.
+    fn acknowledgement(&self) -> Acknowledgement {
+        Acknowledgement::ByTcp
+    }
+
+    /// Whether a session is one answer: it ends with the first messages that it was sent.
+    fn is_one_answer(&self) -> bool {
+        false
+    }
+
+    /// Appends an object of the conversation, frame and all; nothing if its clients would not understand it.
+    ///
+    /// # Errors
+    /// [`EncodeError`] if the serializer has no form for it.
+    fn say(
+        &self,
+        frame: &ServerFrame,
+        serializer: &dyn Serializer,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        let _ = (frame, serializer, out);
+        Ok(())
+    }
+
+    /// Appends what stands between a `bye` and the end of the connection. `fault` is what was wrong with the
+    /// client's last frame.
+    fn close(&self, bye: &ServerFrame, fault: Option<FrameFault>, out: &mut Vec<u8>) {
+        let _ = (bye, fault, out);
     }
 }

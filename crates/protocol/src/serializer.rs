@@ -23,6 +23,12 @@ pub trait Serializer: Send + Sync + 'static {
         false
     }
 
+    /// Whether it has a form for every content. What may be refused is encoded before a notice is accepted; what
+    /// cannot be waits until somebody is there to get it.
+    fn takes_everything(&self) -> bool {
+        false
+    }
+
     /// The form of the `frame` protocol's objects under this serializer, if it has one.
     fn frame_format(&self) -> Option<FrameFormat> {
         None
@@ -47,6 +53,10 @@ impl Serializer for Json {
         true
     }
 
+    fn takes_everything(&self) -> bool {
+        true
+    }
+
     fn frame_format(&self) -> Option<FrameFormat> {
         Some(FrameFormat::Json)
     }
@@ -65,6 +75,11 @@ impl Serializer for MessagePack {
         let mut from = serde_json::Deserializer::from_str(content.as_json());
         serde_transcode::transcode(&mut from, &mut rmp_serde::Serializer::new(out))
             .map_err(|fault| EncodeError { serializer: self.name().to_owned(), detail: fault.to_string() })
+    }
+
+    fn takes_everything(&self) -> bool {
+        // A number that has no form is refused where the content is made.
+        true
     }
 
     fn frame_format(&self) -> Option<FrameFormat> {

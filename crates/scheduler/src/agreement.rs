@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::opening::Refusal;
+use crate::refusal::Refusal;
 
 /// Turns at the private key, for half of the cores, whatever the number of servers in the process.
 ///

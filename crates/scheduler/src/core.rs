@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use msgserver_message::{Seq, SessionId, UserId};
@@ -309,7 +309,7 @@ impl Core {
     }
 
     /// Puts a session among those that are online.
-    pub(crate) fn bring_online(self: &Arc<Self>, session: Session) {
+    pub(crate) fn bring_online(self: &Arc<Self>, session: Session) -> Weak<Session> {
         let session = Arc::new(session);
         let earlier = self.parts.pool.insert(Arc::clone(&session));
         if self.settings.replacement == msgserver_pool::Replacement::Replace {
@@ -323,13 +323,17 @@ impl Core {
         if self.store_for(session.user()).is_some() || !self.parts.queue.is_empty() {
             self.wake(session.user());
         }
+        Arc::downgrade(&session)
     }
 
     /// The frame that says why a session is closed.
     pub(crate) fn bye(&self, session: &Session, reason: &CloseReason) -> Option<bytes::Bytes> {
-        self.encoders[session.encoding()].inbound()?;
+        let mut fault = None;
         let code = match reason {
-            CloseReason::BadFrame(_) => ByeCode::BadFrame,
+            CloseReason::BadFrame { fault: what, .. } => {
+                fault = Some(*what);
+                ByeCode::BadFrame
+            }
             CloseReason::HeartbeatMissed => ByeCode::HeartbeatMissed,
             CloseReason::Replaced => ByeCode::Replaced,
             CloseReason::Dismissed => ByeCode::Dismissed,
@@ -342,7 +346,7 @@ impl Core {
         let spread = u64::try_from(self.settings.return_within.as_millis()).unwrap_or(u64::MAX);
         let retry_after_ms = (*reason == CloseReason::ShuttingDown).then(|| rand::random_range(0..=spread));
         let bye = ServerFrame::Bye { code, detail: reason.to_string(), retry_after_ms };
-        Some(self.frame(session.encoding(), &bye))
+        self.encoders[session.encoding()].farewell(&bye, fault)
     }
 
     fn dismiss(&self, session: &Session, reason: CloseReason) {
@@ -352,17 +356,10 @@ impl Core {
         }
     }
 
-    /// The bytes of a frame on the door of an encoding.
-    pub(crate) fn frame(&self, encoding: usize, frame: &ServerFrame) -> bytes::Bytes {
-        let encoder = &self.encoders[encoding];
-        let mut payload = Vec::new();
-        if let Some(format) = encoder.inbound() {
-            format
-                .write(frame, &mut payload)
-                .expect("the frames of a conversation have a form in both formats");
+    /// Says a frame of a session's own conversation, if its protocol has one.
+    pub(crate) fn say(&self, session: &Session, frame: &ServerFrame) {
+        if let Some(bytes) = self.encoders[session.encoding()].say(frame) {
+            session.say(bytes);
         }
-        let mut out = Vec::with_capacity(payload.len() + 4);
-        encoder.protocol().frame(&payload, &mut out);
-        out.into()
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use msgserver_message::{Message, Seq, Timestamp, UserId};
 use msgserver_persistence::{Store, StoreError};
 use msgserver_pool::{Sent, Session};
-use msgserver_protocol::Delivery;
+use msgserver_protocol::{Acknowledgement, Delivery};
 use msgserver_queue::Lane;
 
 use crate::core::Core;
@@ -76,6 +76,7 @@ impl Core {
                 }
             }
         }
+        sessions.iter().for_each(|session| session.complete());
         if !rest.is_empty() {
             again = Some(again.unwrap_or(self.settings.resend_interval));
         }
@@ -136,10 +137,9 @@ impl Core {
         let delivery = Delivery { redelivered: session.may_have_seen(seq), ..Delivery::kept(message, seq) };
         let taken = session.send(&delivery) == Sent::Taken;
         if taken {
-            if session.acknowledges() {
-                self.redelivery.watch(session, self.settings.ack_timeout);
-            } else {
-                self.reactor().confirm(session);
+            match session.acknowledgement() {
+                Acknowledgement::ByTcp => self.reactor().confirm(session),
+                _ => self.redelivery.watch(session, self.settings.ack_timeout),
             }
         }
         taken

@@ -6,7 +6,8 @@
 //! a store a message that finds nobody is tried again after [`Settings::resend_interval`], and given up
 //! after [`Settings::resend_times`].
 //!
-//! [`Scheduler::serve`] opens connections: filter, handshake, authentication, online.
+//! [`Scheduler::serve`] opens connections: filter, handshake, authentication, online. A door that has a port of its
+//! own, such as HTTP's, brings its clients with [`Scheduler::visit`].
 //!
 //! It decides nothing about how a server is configured or reached from outside: it takes its [`Parts`] ready
 //! made, each behind a trait, and open listeners. Whoever wants a server with defaults takes the crate
@@ -57,8 +58,11 @@ mod admission;
 mod agreement;
 mod core;
 mod delivering;
+mod entering;
+mod entrance;
 mod error;
 mod figures;
+mod guest;
 mod listening;
 mod occupancy;
 mod opening;
@@ -67,6 +71,7 @@ mod publisher;
 mod publishing;
 mod receipts;
 mod redelivery;
+mod refusal;
 mod seldom;
 mod settings;
 
@@ -74,8 +79,10 @@ pub use acceptor::Acceptor;
 pub use admission::{AsyncFunction, Authenticate, Filter, Networks, SharedSecret};
 pub use core::{Presence, Scheduler};
 pub use delivering::Job;
+pub use entrance::{Admitted, Entered, Visitor};
 pub use error::PublishError;
 pub use figures::Figures;
 pub use publication::{InvalidPublication, Publication, Published};
 pub use publisher::Publishers;
+pub use refusal::Refusal;
 pub use settings::{Door, FailedCallback, FailedDelivery, FailureReason, Parts, Settings};

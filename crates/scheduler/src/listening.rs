@@ -41,7 +41,7 @@ impl Events for FromReactor {
             }
             _ => error(ErrorCode::NotSupported, "topics are not supported".to_owned(), None),
         };
-        session.say(self.0.frame(session.encoding(), &answer));
+        self.0.say(session, &answer);
     }
 
     fn on_delivered(&self, session: &Arc<Session>, seq: Seq) {
@@ -60,7 +60,7 @@ impl Events for FromReactor {
         self.0.parts.pool.remove(session);
         self.0.occupancies[session.encoding()].leave();
         self.0.left(session);
-        if !matches!(reason, CloseReason::ClosedByPeer | CloseReason::ShuttingDown) {
+        if !matches!(reason, CloseReason::ClosedByPeer | CloseReason::Complete | CloseReason::ShuttingDown) {
             tracing::info!(session = %session.id(), user = %session.user(), %reason, "session closed");
         }
     }
@@ -69,7 +69,7 @@ impl Events for FromReactor {
 impl Core {
     /// Moves a device's cursor. A client may acknowledge faster than a store can note it, so at most one note
     /// a session is under way, and the next one is about the newest acknowledgement.
-    fn acknowledged(self: &Arc<Self>, session: &Arc<Session>, seq: Seq) {
+    pub(crate) fn acknowledged(self: &Arc<Self>, session: &Arc<Session>, seq: Seq) {
         let Some(store) = self.store_for(session.user()).cloned() else { return };
         let (safe, note) = session.acknowledge(seq);
         self.receipts.note(session, safe, true);

@@ -1,4 +1,4 @@
-//! From an accepted connection to a session.
+//! From an accepted connection of a raw TCP door to a guest.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,51 +6,29 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use msgserver_handshake::SessionCipher;
-use msgserver_message::{DeviceId, UserId};
-use msgserver_persistence::Cursor;
-use msgserver_pool::{SessionSetup, Standing};
-use msgserver_protocol::{
-    ByeCode, Cipher, ClientFrame, FirstText, FrameDecoder, FrameFormat, Hello, ServerFrame,
-};
+use bytes::Bytes;
+use msgserver_protocol::{ByeCode, Cipher, ClientFrame, FirstText, Heard, Hello, Inbound, Partial};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::bytes::BytesMut;
-use tokio_util::codec::Decoder;
 
 use crate::agreement::agree;
 use crate::core::Core;
+use crate::entering::Expected;
+use crate::guest::Guest;
 use crate::occupancy::{Occupancy, Place};
+use crate::refusal::Refusal;
 use crate::{Acceptor, Door, Scheduler};
 
 /// A hello is small; what is longer is no hello.
 const MAX_HELLO_BYTES: usize = 64 * 1024;
 
-/// Why a connection does not come online; the text is for the client.
-pub(crate) struct Refusal {
-    code: ByeCode,
-    text: String,
-}
-
-impl Refusal {
-    pub(crate) fn new(code: ByeCode, text: impl ToString) -> Self {
-        Self { code, text: text.to_string() }
-    }
-}
-
-impl From<io::Error> for Refusal {
-    fn from(fault: io::Error) -> Self {
-        Self::new(ByeCode::BadFrame, fault)
-    }
-}
-
-/// Who has come.
-struct Guest {
-    user: UserId,
-    device: DeviceId,
-    cipher: Option<SessionCipher>,
-    read_ahead: Vec<u8>,
-    may_publish: bool,
+/// What a client has said before its connection came here.
+#[derive(Default)]
+pub(crate) struct Beforehand {
+    /// What stands in for what `hello` leaves out.
+    pub(crate) hello: Hello,
+    /// Bytes that have been read from the connection.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Scheduler {
@@ -88,36 +66,30 @@ impl Core {
             Err(full) => return self.turn_away(socket, encoding, full),
         };
         if door.encryption.is_none()
-            && door.encoder.inbound().is_none()
+            && door.encoder.inbound().is_silent()
             && self.parts.authentication.is_none()
         {
             // Nothing is asked of such a client, so nothing has to be waited for.
-            let guest = anonymous(peer);
+            let expected = Expected { guest: Guest::anonymous(peer), encoding, place, cursor: None };
             if let Err(fault) =
-                socket.into_std().and_then(|socket| core.enter(socket, encoding, place, guest, None))
+                socket.into_std().and_then(|socket| core.enter_now(expected, socket, Bytes::new()))
             {
                 tracing::info!(%peer, %fault, "connection lost");
             }
         } else {
-            tokio::spawn(async move { core.open(socket, peer, encoding, place).await });
+            tokio::spawn(
+                async move { core.open(socket, peer, encoding, place, Beforehand::default()).await },
+            );
         }
     }
 
     /// Closes a connection that is one too many.
     fn turn_away(self: &Arc<Self>, mut socket: TcpStream, encoding: usize, full: &Occupancy) {
-        self.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
-        let limit = full.limit();
-        let place = if full.is_server() { "server" } else { "door" };
-        // One line, not one a connection: a crowd at a full door must not fill the log.
-        if full.is_news() {
-            let door = socket.local_addr().map_or_else(|fault| fault.to_string(), |at| at.to_string());
-            tracing::warn!(%door, limit, "the {place} is full; connections are refused");
-        }
-        let text = format!("all {limit} connections of this {place} are taken; try again later");
-        let refusal = Refusal::new(ByeCode::Unavailable, text);
+        let refusal = self
+            .full(full, || socket.local_addr().map_or_else(|fault| fault.to_string(), |at| at.to_string()));
         if full.is_server() {
             // The limit stands for the descriptors that there are: none may be held until the client has read.
-            let farewell = self.farewell(encoding, refusal);
+            let farewell = refusal.farewell(&self.encoders[encoding]);
             let _ = socket.into_std().and_then(|mut socket| io::Write::write_all(&mut socket, &farewell));
             return;
         }
@@ -125,101 +97,53 @@ impl Core {
         tokio::spawn(async move { core.say_farewell(&mut socket, encoding, refusal).await });
     }
 
-    /// The reason, as clients of a door get it.
-    fn farewell(&self, encoding: usize, refusal: Refusal) -> bytes::Bytes {
-        if self.encoders[encoding].inbound().is_some() {
-            let bye = ServerFrame::Bye { code: refusal.code, detail: refusal.text, retry_after_ms: None };
-            self.frame(encoding, &bye)
-        } else {
-            refusal.text.into_bytes().into()
+    /// Why a connection is one too many; `door` names where it came.
+    pub(crate) fn full(&self, full: &Occupancy, door: impl FnOnce() -> String) -> Refusal {
+        self.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
+        let limit = full.limit();
+        let place = if full.is_server() { "server" } else { "door" };
+        // One line, not one a connection: a crowd at a full door must not fill the log.
+        if full.is_news() {
+            tracing::warn!(door = door(), limit, "the {place} is full; connections are refused");
         }
+        let text = format!("all {limit} connections of this {place} are taken; try again later");
+        Refusal::new(ByeCode::Unavailable, text)
     }
 
-    async fn open(self: Arc<Self>, mut socket: TcpStream, peer: SocketAddr, encoding: usize, place: Place) {
+    /// Asks who it is, and brings it online.
+    pub(crate) async fn open(
+        self: Arc<Self>,
+        mut socket: TcpStream,
+        peer: SocketAddr,
+        encoding: usize,
+        place: Place,
+        beforehand: Beforehand,
+    ) {
         let _ = socket.set_nodelay(true);
-        let greeting =
-            tokio::time::timeout(self.settings.opening_deadline, self.greet(&mut socket, peer, encoding));
-        let outcome = match greeting.await {
+        let greeting = self.greet(&mut socket, peer, encoding, beforehand);
+        let guest = match tokio::time::timeout(self.settings.opening_deadline, greeting).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Refusal::new(ByeCode::Timeout, "nothing came in time")),
         };
-        let guest = match outcome {
-            Ok(guest) => guest,
-            Err(refusal) => return self.refuse(&mut socket, peer, encoding, refusal).await,
+        let expected = match guest {
+            Ok(guest) => self.expect(guest, encoding, place).await,
+            Err(refusal) => Err(refusal),
         };
-        let Some(store) = self.store_for(&guest.user) else {
-            if let Err(fault) =
-                socket.into_std().and_then(|socket| self.enter(socket, encoding, place, guest, None))
-            {
-                tracing::info!(%peer, %fault, "connection lost");
-            }
-            return;
-        };
-        let (user, device) = (guest.user.clone(), guest.device.clone());
-        let cursor = match store.open(&user, &device).await {
-            Ok(cursor) => cursor,
-            Err(fault) => {
-                let refusal = Refusal::new(ByeCode::Unavailable, fault);
-                return self.refuse(&mut socket, peer, encoding, refusal).await;
-            }
-        };
-        let entered =
-            socket.into_std().and_then(|socket| self.enter(socket, encoding, place, guest, Some(cursor)));
-        if let Err(fault) = entered {
-            tracing::info!(%peer, %fault, "connection lost");
-            if let Err(fault) = store.leave(&user, &device, cursor.sent).await {
-                tracing::warn!(%user, %fault, "the end of a session is not kept");
-            }
+        match expected {
+            Ok(expected) => drop(self.enter(expected, socket.into_std(), Bytes::new()).await),
+            Err(refusal) => self.refuse(&mut socket, peer, encoding, refusal).await,
         }
-    }
-
-    fn enter(
-        self: &Arc<Self>,
-        socket: std::net::TcpStream,
-        encoding: usize,
-        place: Place,
-        guest: Guest,
-        cursor: Option<Cursor>,
-    ) -> io::Result<()> {
-        let id = self.next_session();
-        let speaks = self.encoders[encoding].inbound().is_some();
-        let (user, device) = (guest.user.clone(), guest.device.clone());
-        let session = self.reactor().session(
-            socket,
-            SessionSetup {
-                id,
-                user: guest.user,
-                device: guest.device,
-                encoders: Arc::clone(&self.encoders),
-                encoding,
-                cipher: guest.cipher.map(|cipher| Box::new(cipher) as Box<dyn Cipher>),
-                outbox_limit: self.settings.outbox_limit,
-                window: self.settings.window,
-                standing: cursor.map(|at| Standing::new(at.acknowledged, at.sent, at.last)),
-                may_publish: guest.may_publish,
-                read_ahead: guest.read_ahead,
-            },
-        )?;
-        place.keep();
-        if speaks {
-            let heartbeat_ms = u64::try_from(self.settings.reactor.heartbeat.as_millis()).unwrap_or(u64::MAX);
-            let resumed = cursor.is_some_and(|cursor| cursor.known);
-            let welcome = ServerFrame::Welcome { session: id, user, device, heartbeat_ms, resumed };
-            session.say(self.frame(encoding, &welcome));
-        }
-        self.bring_online(session);
-        Ok(())
     }
 
     async fn refuse(&self, socket: &mut TcpStream, peer: SocketAddr, encoding: usize, refusal: Refusal) {
         self.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
-        let reason = refusal.text.replace(char::is_control, " ");
+        let reason = refusal.to_string().replace(char::is_control, " ");
         tracing::info!(%peer, %reason, "connection refused");
         self.say_farewell(socket, encoding, refusal).await;
     }
 
     async fn say_farewell(&self, socket: &mut TcpStream, encoding: usize, refusal: Refusal) {
-        let bytes = self.farewell(encoding, refusal);
+        let bytes = refusal.farewell(&self.encoders[encoding]);
         let farewell = async {
             socket.write_all(&bytes).await?;
             socket.shutdown().await?;
@@ -240,11 +164,12 @@ impl Core {
         socket: &mut TcpStream,
         peer: SocketAddr,
         encoding: usize,
+        beforehand: Beforehand,
     ) -> Result<Guest, Refusal> {
         let door = &self.parts.doors[encoding];
         match door.encoder.inbound() {
-            Some(format) => self.hello(socket, peer, format).await,
-            None => self.first_text(socket, peer, door).await,
+            Inbound::Silent => self.first_text(socket, peer, door).await,
+            inbound => self.hello(socket, peer, inbound, beforehand).await,
         }
     }
 
@@ -252,42 +177,32 @@ impl Core {
         &self,
         socket: &mut TcpStream,
         peer: SocketAddr,
-        format: FrameFormat,
+        inbound: Inbound,
+        beforehand: Beforehand,
     ) -> Result<Guest, Refusal> {
-        let mut decoder = FrameDecoder::<ClientFrame>::new(format, MAX_HELLO_BYTES);
-        let mut bytes = BytesMut::new();
+        let mut partial = Partial::default();
+        partial.extend(&beforehand.bytes);
+        let mut buffer = [0; 1024];
         let frame = loop {
-            match decoder.decode(&mut bytes) {
-                Ok(Some(frame)) => break frame,
-                Ok(None) => {}
-                Err(fault) => return Err(Refusal::new(ByeCode::BadFrame, fault)),
-            }
-            if socket.read_buf(&mut bytes).await? == 0 {
-                return Err(Refusal::new(ByeCode::BadFrame, "the connection ended before hello"));
+            match inbound.next(&mut partial, MAX_HELLO_BYTES)? {
+                Some(Heard::Frame(frame)) => break frame,
+                Some(Heard::Asked(answer)) => socket.write_all(&answer).await?,
+                Some(Heard::Goodbye(answer)) => {
+                    socket.write_all(&answer).await?;
+                    return Err(Refusal::left());
+                }
+                Some(_) => {}
+                None => match socket.read(&mut buffer).await? {
+                    0 => return Err(Refusal::new(ByeCode::BadFrame, "the connection ended before hello")),
+                    n => partial.extend(&buffer[..n]),
+                },
             }
         };
-        let ClientFrame::Hello(Hello { user, device, token, topics }) = frame else {
+        let ClientFrame::Hello(hello) = frame else {
             return Err(Refusal::new(ByeCode::BadFrame, "the first frame has to be hello"));
         };
-        if !topics.is_empty() {
-            return Err(Refusal::new(ByeCode::BadFrame, "topics are not supported"));
-        }
-        let publishers = &self.settings.publishers;
-        let knows_key = token.as_deref().is_some_and(|token| publishers.know(token));
-        let user = match &self.parts.authentication {
-            // Whoever may send to everybody needs no other proof.
-            _ if knows_key => user.unwrap_or_else(|| UserId::anonymous(peer)),
-            None => user.unwrap_or_else(|| UserId::anonymous(peer)),
-            Some(authentication) => {
-                let token = token.unwrap_or_default();
-                let text = user.map_or_else(|| token.clone(), |user| format!("{user};{token}"));
-                let proven = authentication.authenticate(&text).await;
-                proven.map_err(|text| Refusal::new(ByeCode::Unauthorized, text))?
-            }
-        };
-        let device = device.unwrap_or_else(DeviceId::unnamed);
-        let may_publish = knows_key || publishers.take_everybody();
-        Ok(Guest { user, device, cipher: None, read_ahead: bytes.to_vec(), may_publish })
+        let guest = self.introduce(merged(hello, beforehand.hello), peer).await?;
+        Ok(Guest { read_ahead: partial.into_rest(), ..guest })
     }
 
     async fn first_text(
@@ -296,7 +211,7 @@ impl Core {
         peer: SocketAddr,
         door: &Door,
     ) -> Result<Guest, Refusal> {
-        let mut guest = anonymous(peer);
+        let mut guest = Guest::anonymous(peer);
         let mut buffer = [0; 1024];
         let mut ahead = Vec::new();
         if let Some(key) = &door.encryption {
@@ -351,7 +266,12 @@ impl Core {
     }
 }
 
-fn anonymous(peer: SocketAddr) -> Guest {
-    let (user, device) = (UserId::anonymous(peer), DeviceId::unnamed());
-    Guest { user, device, cipher: None, read_ahead: Vec::new(), may_publish: false }
+/// What a client says in its `hello` goes before what it has said with its request.
+fn merged(hello: Hello, before: Hello) -> Hello {
+    Hello {
+        user: hello.user.or(before.user),
+        device: hello.device.or(before.device),
+        token: hello.token.or(before.token),
+        topics: if hello.topics.is_empty() { before.topics } else { hello.topics },
+    }
 }

@@ -132,7 +132,7 @@ impl Core {
                         Err(fault) => refusal(code(&fault), fault, reference),
                     },
                 };
-                session.say(self.frame(session.encoding(), &answer));
+                self.say(&session, &answer);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use msgserver_message::{MessageId, Receipt, Stage, Step, Timestamp};
+use msgserver_message::{DeviceId, MessageId, Receipt, Stage, Step, Timestamp, UserId};
 use msgserver_persistence::{Store, StoreError};
 use msgserver_pool::{InFlight, Session};
 use parking_lot::Mutex;
@@ -51,6 +51,24 @@ impl Receipts {
                 steps.push(step(session, Stage::Acknowledged, now));
             }
             (message.id, steps)
+        }));
+        drop(waiting);
+        self.came.notify_one();
+    }
+
+    /// Notes that messages are safe with a device whose session has ended since it was sent them.
+    pub(crate) fn note_late(
+        &self,
+        user: &UserId,
+        device: &DeviceId,
+        messages: impl Iterator<Item = MessageId>,
+    ) {
+        let now = Timestamp::now();
+        let mut waiting = self.waiting.lock();
+        let room = WAITING.saturating_sub(waiting.len());
+        waiting.extend(messages.take(room).map(|id| {
+            let step = Step::of(user, Stage::Acknowledged, now);
+            (id, vec![Step { device: Some(device.clone()), ..step }])
         }));
         drop(waiting);
         self.came.notify_one();

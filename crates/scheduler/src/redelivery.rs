@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use msgserver_message::Timestamp;
 use msgserver_pool::Session;
+use msgserver_protocol::Acknowledgement;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -71,7 +72,9 @@ impl Core {
             let Some(since) = alive.waits_since() else { continue };
             let waited = Timestamp::now().as_millis().saturating_sub(since.as_millis());
             let left = deadline.saturating_sub(Duration::from_millis(waited));
-            if left.is_zero() {
+            // A connection that lives has lost nothing: who acknowledges by request is only looked at, so that it is
+            // known what was sent.
+            if left.is_zero() && alive.acknowledgement() == Acknowledgement::ByFrame {
                 alive.ask_again();
                 self.wake(alive.user());
             }

@@ -39,7 +39,7 @@ impl OpenDoor {
 
 /// Opens every door; none of them is served yet.
 pub(crate) async fn open(configuration: &Configuration) -> Result<Vec<OpenDoor>, Fault> {
-    let http = "POST /v1/messages, /msg/sender; GET /v1/stats, /metrics";
+    let http = "POST /v1/messages, /msg/sender; GET /v1/ws, /v1/sse, /v1/stats, /metrics";
     let mut wanted = vec![
         ("listen".to_owned(), configuration.listen.address, Behind::Main, speaks(&configuration.listen)),
         (

@@ -168,7 +168,12 @@ fn open_to_clients(
         Behind::Frame => drop(tokio::spawn(async move { server.serve_frames(socket).await })),
         Behind::Listed(n) => drop(tokio::spawn(async move { server.serve_door(socket, n).await })),
         Behind::Http => {
-            let mut api = HttpApi::new(server.sender()).patience(configuration.request_deadline);
+            let mut api = HttpApi::new(server.sender())
+                .patience(configuration.request_deadline)
+                .origins(configuration.origins.clone());
+            if !door.address.ip().to_canonical().is_loopback() && !configuration.allow_anonymous {
+                api = api.refuse_strangers();
+            }
             if let Some(key) = &configuration.api_key {
                 api = api.key(key);
             }

@@ -7,7 +7,8 @@ use msgserver_handshake::KEY_BITS;
 
 use super::key::Key;
 use super::value::{
-    Address, Count, Directory, File, Level, Limit, NetworkList, OneOf, Secret, Size, StoreName, Switch, Time,
+    Address, Count, Directory, File, Level, Limit, NetworkList, OneOf, OriginList, Secret, Size, StoreName,
+    Switch, Time,
 };
 use super::{Configuration, Listener, LogFormat};
 
@@ -52,7 +53,7 @@ pub(crate) static SECTIONS: &[Section] = &[
             Key::new("frame", "Raw TCP door, the frame protocol in JSON; off closes it", |c| {
                 Box::new(Address(&mut c.frame))
             }),
-            Key::new("http", "HTTP API; off closes it", |c| Box::new(Address(&mut c.http))),
+            Key::new("http", "HTTP API, WebSocket, SSE; off closes it", |c| Box::new(Address(&mut c.http))),
         ],
     },
     Section {
@@ -93,7 +94,7 @@ pub(crate) static SECTIONS: &[Section] = &[
         ],
     },
     Section {
-        title: "Who may connect to the raw TCP doors",
+        title: "Who may open sessions",
         keys: &[
             Key::new("network.allow", "If not empty, only these may", |c| {
                 Box::new(NetworkList(&mut c.networks.allow))
@@ -102,6 +103,14 @@ pub(crate) static SECTIONS: &[Section] = &[
                 Box::new(NetworkList(&mut c.networks.deny))
             }),
         ],
+    },
+    Section {
+        title: "Web pages",
+        keys: &[Key::new(
+            "browser.origins",
+            "Whose pages may open WebSocket and SSE sessions, besides those of the server's own host",
+            |c| Box::new(OriginList(&mut c.origins)),
+        )],
     },
     Section {
         title: "Delivery",
@@ -141,7 +150,7 @@ pub(crate) static SECTIONS: &[Section] = &[
         keys: &[
             Key::new(
                 "limits.connections",
-                "Most connections at a time at all raw TCP doors together",
+                "Most sessions at a time at all doors together",
                 |c: &mut Configuration| Box::new(Limit(&mut c.max_connections)),
             )
             .by_default("what the limit of open files allows"),

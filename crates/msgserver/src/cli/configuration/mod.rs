@@ -45,10 +45,12 @@ pub(crate) struct Configuration {
     pub(crate) log_level: String,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) networks: Networks,
+    /// Of web pages that may open sessions.
+    pub(crate) origins: Vec<String>,
     pub(crate) settings: Settings,
     /// Of each user's inbox, in the stores that are this program's own.
     pub(crate) inbox: Limits,
-    /// Of all raw TCP doors together.
+    /// Of all doors together.
     pub(crate) max_connections: Option<usize>,
     /// How long an HTTP client may take.
     pub(crate) request_deadline: Duration,
@@ -80,6 +82,7 @@ impl Default for Configuration {
             log_level: "info".to_owned(),
             ready_file: None,
             networks: Networks::default(),
+            origins: Vec::new(),
             settings: Settings::default(),
             inbox: Limits::default(),
             max_connections: None,

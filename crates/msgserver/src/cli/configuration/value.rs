@@ -274,6 +274,40 @@ impl Value for NetworkList<'_> {
     }
 }
 
+/// Origins of web pages.
+pub(crate) struct OriginList<'a>(pub(crate) &'a mut Vec<String>);
+
+impl Value for OriginList<'_> {
+    fn shape(&self) -> Shape {
+        Shape::List
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "ORIGIN"
+    }
+
+    fn expected(&self) -> String {
+        "origins such as \"https://example.org\", without a path, or \"*\" for all".to_owned()
+    }
+
+    fn set(&mut self, text: &str) -> Option<()> {
+        let is_origin = |text: &str| match text.split_once("://") {
+            Some((scheme, host)) => {
+                !scheme.is_empty() && !host.is_empty() && !host.contains(['/', '?', '#', '@'])
+            }
+            None => matches!(text, "*" | "null"),
+        };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let origin = |part: &str| is_origin(part).then(|| part.to_owned());
+        *self.0 = parts.map(origin).collect::<Option<_>>()?;
+        Some(())
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(self.0.join(","))
+    }
+}
+
 /// A secret, if there is one.
 pub(crate) struct Secret<'a>(pub(crate) &'a mut Option<String>);
 

@@ -1,0 +1,103 @@
+//! From a guest to a session.
+
+use std::io;
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use msgserver_persistence::Cursor;
+use msgserver_pool::{Session, SessionSetup, Standing};
+use msgserver_protocol::{ByeCode, Cipher, ServerFrame};
+
+use crate::core::Core;
+use crate::guest::Guest;
+use crate::occupancy::Place;
+use crate::refusal::Refusal;
+
+/// A guest for whom everything is ready but its connection.
+pub(crate) struct Expected {
+    pub(crate) guest: Guest,
+    pub(crate) encoding: usize,
+    pub(crate) place: Place,
+    /// Where it stands in its inbox, if it has one.
+    pub(crate) cursor: Option<Cursor>,
+}
+
+impl Core {
+    /// Opens a guest's inbox.
+    pub(crate) async fn expect(
+        &self,
+        guest: Guest,
+        encoding: usize,
+        place: Place,
+    ) -> Result<Expected, Refusal> {
+        let cursor = match self.store_for(&guest.user) {
+            None => None,
+            Some(store) => {
+                let cursor = store.open(&guest.user, &guest.device).await;
+                Some(cursor.map_err(|fault| Refusal::new(ByeCode::Unavailable, fault))?)
+            }
+        };
+        Ok(Expected { guest, encoding, place, cursor })
+    }
+
+    /// Brings an expected guest online over its connection. `head` goes before everything else that it is sent.
+    /// Nothing if the connection is lost already.
+    pub(crate) async fn enter(
+        self: &Arc<Self>,
+        expected: Expected,
+        socket: io::Result<std::net::TcpStream>,
+        head: Bytes,
+    ) -> Option<Weak<Session>> {
+        let (user, device) = (expected.guest.user.clone(), expected.guest.device.clone());
+        let cursor = expected.cursor;
+        match socket.and_then(|socket| self.enter_now(expected, socket, head)) {
+            Ok(session) => Some(session),
+            Err(fault) => {
+                tracing::info!(%user, %fault, "connection lost");
+                if let (Some(store), Some(cursor)) = (self.store_for(&user), cursor)
+                    && let Err(fault) = store.leave(&user, &device, cursor.sent).await
+                {
+                    tracing::warn!(%user, %fault, "the end of a session is not kept");
+                }
+                None
+            }
+        }
+    }
+
+    pub(crate) fn enter_now(
+        self: &Arc<Self>,
+        expected: Expected,
+        socket: std::net::TcpStream,
+        head: Bytes,
+    ) -> io::Result<Weak<Session>> {
+        let Expected { guest, encoding, place, cursor } = expected;
+        let id = self.next_session();
+        let (user, device) = (guest.user.clone(), guest.device.clone());
+        let session = self.reactor().session(
+            socket,
+            SessionSetup {
+                id,
+                user: guest.user,
+                device: guest.device,
+                encoders: Arc::clone(&self.encoders),
+                encoding,
+                cipher: guest.cipher.map(|cipher| Box::new(cipher) as Box<dyn Cipher>),
+                outbox_limit: self.settings.outbox_limit,
+                window: self.settings.window,
+                standing: cursor.map(|at| Standing::new(at.acknowledged, at.sent, at.last)),
+                may_publish: guest.may_publish,
+                read_ahead: guest.read_ahead,
+            },
+        )?;
+        place.keep();
+        let heartbeat_ms = u64::try_from(self.settings.reactor.heartbeat.as_millis()).unwrap_or(u64::MAX);
+        let resumed = cursor.is_some_and(|cursor| cursor.known);
+        let welcome = ServerFrame::Welcome { session: id, user, device, heartbeat_ms, resumed };
+        let welcome = self.encoders[encoding].say(&welcome).unwrap_or_default();
+        let first = if head.is_empty() { welcome } else { [head, welcome].concat().into() };
+        if !first.is_empty() {
+            session.say(first);
+        }
+        Ok(self.bring_online(session))
+    }
+}
