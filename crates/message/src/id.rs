@@ -19,6 +19,10 @@ impl MessageId {
     /// A fresh id.
     #[must_use]
     pub fn generate() -> Self {
+        #[cfg(feature = "simulation")]
+        if let Some(simulated) = crate::simulation::asked(|edge| edge.fresh_id()) {
+            return simulated;
+        }
         Self(Ulid::generate())
     }
 

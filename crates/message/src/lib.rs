@@ -24,6 +24,8 @@ mod message;
 mod name;
 mod priority;
 mod receipt;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod target;
 mod timestamp;
 

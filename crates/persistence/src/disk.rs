@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use self::checkpoint::Frozen;
-use self::engine::Engine;
+use self::engine::{Engine, Sorted};
+use self::filesystem::{Filesystem, Local};
 use self::journal::Journal;
 use self::shared::{AllRows, Checkpoint, Recent, Shared};
 use self::writer::{Commit, Job, Work, Writer};
@@ -25,9 +26,12 @@ mod check;
 mod checkpoint;
 mod engine;
 mod files;
+mod filesystem;
 mod journal;
 mod recovery;
 mod shared;
+#[cfg(feature = "simulation")]
+pub mod steps;
 mod writer;
 
 pub use self::check::{Checked, Recovery, Stats};
@@ -59,6 +63,12 @@ pub struct DiskStore {
 struct Open {
     shared: Arc<Shared>,
     work: mpsc::Sender<Box<dyn Work>>,
+    /// Nothing where somebody else has the writer and the checkpoints take their steps.
+    threads: Option<Threads>,
+}
+
+#[derive(Debug)]
+struct Threads {
     writer: JoinHandle<()>,
     checkpoints: JoinHandle<()>,
     ending: mpsc::Sender<()>,
@@ -66,9 +76,13 @@ struct Open {
 
 impl Open {
     fn end(self) {
-        let Self { shared, work, writer, checkpoints, ending } = self;
-        drop((work, ending));
-        for thread in [writer, checkpoints] {
+        let Self { shared, work, threads } = self;
+        drop(work);
+        let threads = threads.map(|Threads { writer, checkpoints, ending }| {
+            drop(ending);
+            [writer, checkpoints]
+        });
+        for thread in threads.into_iter().flatten() {
             if thread.join().is_err() {
                 tracing::error!(store = NAME, "a thread of the store ended early");
             }
@@ -108,50 +122,21 @@ impl DiskStore {
     }
 
     fn open_in(directory: &Path, limits: Limits) -> Result<Self, StoreError> {
-        let lock = lock(directory)?;
-        recovery::check_format(directory)?;
+        let lock = Some(lock(directory)?);
+        recovery::check_format(&Local, directory)?;
         let rows = directory.join("rows");
         files::check(&rows)?;
-        let engine = Engine::open(&rows)?;
-        let recovered = recovery::read_journals(directory)?;
-
-        // Each process has a number, so that a crash can be told by the next one.
-        let (process, begun) = {
-            let rows = crate::inboxes::Over { changed: &recovered.changed, under: &engine };
-            let mut changes = Changes::new(&rows);
-            let process = crate::inboxes::begin_process(&mut changes)?;
-            (process, changes.into_changed())
-        };
-        let (last, length) = recovered.last;
-        let mut journal =
-            Journal::create(&shared::journals(directory), last + 1, length).map_err(unavailable)?;
-        journal.add(&begun).and_then(|()| journal.sync()).map_err(unavailable)?;
-
-        let frozen = Arc::new(recovered.changed);
-        let shared = Arc::new(Shared {
-            directory: directory.to_owned(),
-            limits,
-            process,
-            recovery: recovered.recovery,
-            engine,
-            recent: Recent { current: begun, frozen: Arc::clone(&frozen) }.into(),
-            fault: Mutex::default(),
-            checkpoint: Mutex::new(Checkpoint { busy: true, fault: None }),
-            checkpoint_changed: parking_lot::Condvar::default(),
-            _lock: lock,
-        });
-        let (work, waiting) = mpsc::channel();
-        let (to_freeze, to_take) = mpsc::channel();
+        let engine = Box::new(Engine::open(&rows)?);
+        let ground = Ground { directory, files: Arc::new(Local), engine, lock, limits, freeze: FREEZE };
+        let Started { shared, work, writer, waiting, frozen } = ground.start(true)?;
         let (ending, end) = mpsc::channel();
-        // What was recovered goes into the engine, so that the journals do not pile up.
-        let _ = to_freeze.send(Frozen { changed: frozen, upto: last });
         let checkpoints = {
             let shared = Arc::clone(&shared);
-            spawn("disk checkpoints", move || checkpoint::run(&shared, &to_take, &end))?
+            spawn("disk checkpoints", move || checkpoint::run(&shared, &frozen, &end))?
         };
-        let writer = Writer::new(Arc::clone(&shared), journal, to_freeze);
         let writer = spawn("disk store", move || writer.run(&waiting))?;
-        Ok(Self { open: Mutex::new(Some(Open { shared, work, writer, checkpoints, ending })) })
+        let threads = Some(Threads { writer, checkpoints, ending });
+        Ok(Self { open: Mutex::new(Some(Open { shared, work, threads })) })
     }
 
     fn shared(&self) -> Result<Arc<Shared>, StoreError> {
@@ -186,8 +171,77 @@ impl DiskStore {
         work: impl FnOnce(Reading<'_, AllRows<'_>>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = self.shared()?;
+        let waits = shared.reads_wait;
         let read = move || work(Reading::new(&shared.rows(), shared.setting(Timestamp::now())));
+        if !waits {
+            return read();
+        }
         tokio::task::spawn_blocking(read).await.map_err(|_| unavailable("a reader ended early"))?
+    }
+}
+
+/// When so many bytes have changed, the engine takes them over.
+const FREEZE: usize = 32 * 1024 * 1024;
+
+/// What a store stands on.
+struct Ground<'d> {
+    directory: &'d Path,
+    files: Arc<dyn Filesystem>,
+    engine: Box<dyn Sorted>,
+    lock: Option<File>,
+    limits: Limits,
+    freeze: usize,
+}
+
+/// A store whose writer and checkpoints are not at work yet.
+struct Started {
+    shared: Arc<Shared>,
+    work: mpsc::Sender<Box<dyn Work>>,
+    writer: Writer,
+    waiting: mpsc::Receiver<Box<dyn Work>>,
+    frozen: mpsc::Receiver<Frozen>,
+}
+
+impl Ground<'_> {
+    /// Reads what the journals say, and begins a new one.
+    fn start(self, reads_wait: bool) -> Result<Started, StoreError> {
+        let Self { directory, files, engine, lock, limits, freeze } = self;
+        let recovered = recovery::read_journals(&*files, directory)?;
+
+        // Each process has a number, so that a crash can be told by the next one.
+        let (process, begun) = {
+            let rows = crate::inboxes::Over { changed: &recovered.changed, under: &*engine };
+            let mut changes = Changes::new(&rows);
+            let process = crate::inboxes::begin_process(&mut changes)?;
+            (process, changes.into_changed())
+        };
+        let (last, length) = recovered.last;
+        let mut journal =
+            Journal::create(&*files, &shared::journals(directory), last + 1, length).map_err(unavailable)?;
+        journal.add(&begun).and_then(|()| journal.sync()).map_err(unavailable)?;
+
+        let changed = Arc::new(recovered.changed);
+        let shared = Arc::new(Shared {
+            directory: directory.to_owned(),
+            limits,
+            process,
+            recovery: recovered.recovery,
+            engine,
+            files,
+            freeze,
+            reads_wait,
+            recent: Recent { current: begun, frozen: Arc::clone(&changed) }.into(),
+            fault: Mutex::default(),
+            checkpoint: Mutex::new(Checkpoint { busy: true, fault: None }),
+            checkpoint_changed: parking_lot::Condvar::default(),
+            _lock: lock,
+        });
+        let (work, waiting) = mpsc::channel();
+        let (to_freeze, frozen) = mpsc::channel();
+        // What was recovered goes into the engine, so that the journals do not pile up.
+        let _ = to_freeze.send(Frozen { changed, upto: last });
+        let writer = Writer::new(Arc::clone(&shared), journal, to_freeze);
+        Ok(Started { shared, work, writer, waiting, frozen })
     }
 }
 

@@ -61,6 +61,8 @@ mod store;
 pub use crate::go::TakenOver;
 #[cfg(feature = "redis")]
 pub use crate::redis::RedisStore;
+#[cfg(feature = "simulation")]
+pub use disk::steps;
 #[cfg(feature = "disk")]
 pub use disk::{Checked, DiskStore, Recovery, Stats};
 pub use error::{InboxLimit, StoreError};

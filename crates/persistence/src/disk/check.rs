@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use super::filesystem::Local;
 use super::shared::Shared;
 use super::{DiskStore, journal, unavailable};
 use crate::StoreError;
@@ -139,6 +140,6 @@ fn walk_in_parts(
 }
 
 fn journal_bytes(directory: &Path) -> std::io::Result<u64> {
-    let numbers = journal::numbers(directory)?.into_iter();
+    let numbers = journal::numbers(&Local, directory)?.into_iter();
     numbers.map(|number| Ok(std::fs::metadata(journal::path(directory, number))?.len())).sum()
 }

@@ -41,16 +41,24 @@ pub(super) fn run(shared: &Shared, waiting: &mpsc::Receiver<Frozen>, ending: &mp
 
 /// Has the engine take rows, again and again until it can; whether it has before the end.
 fn take(shared: &Shared, frozen: &Frozen, ending: &mpsc::Receiver<()>) -> bool {
-    while let Err(fault) = shared.engine.take(&frozen.changed) {
-        tracing::error!(%fault, "what has changed stays in the journal; it is tried again");
-        note(shared, Checkpoint { busy: true, fault: Some(fault) });
+    while !take_once(shared, frozen) {
         if ending.recv_timeout(AGAIN) != Err(mpsc::RecvTimeoutError::Timeout) {
             return false;
         }
     }
+    true
+}
+
+/// Has the engine take rows; whether it could.
+pub(super) fn take_once(shared: &Shared, frozen: &Frozen) -> bool {
+    if let Err(fault) = shared.engine.take(&frozen.changed) {
+        tracing::error!(%fault, "what has changed stays in the journal; it is tried again");
+        note(shared, Checkpoint { busy: true, fault: Some(fault) });
+        return false;
+    }
     let Recent { frozen: of_recent, .. } = &mut *shared.recent.write();
     *of_recent = Arc::default();
-    if let Err(fault) = journal::remove(&shared.journals(), frozen.upto) {
+    if let Err(fault) = journal::remove(&*shared.files, &shared.journals(), frozen.upto) {
         // It is read again at the next start, and changes nothing.
         tracing::warn!(%fault, "an old journal could not be removed");
     }

@@ -1,6 +1,6 @@
 //! Rows in sorted files.
 
-use std::fs::File;
+use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
@@ -18,6 +18,16 @@ use crate::inboxes::{Changed, corrupt};
 const CACHE: u64 = 16 * 1024 * 1024;
 /// Files that are kept open.
 const OPEN_FILES: usize = 64;
+
+/// Where rows are that change no more.
+pub(super) trait Sorted: Rows + Debug + Send + Sync {
+    /// Takes rows over; done once they are safe.
+    fn take(&self, changed: &Changed) -> Result<(), StoreError>;
+    /// Merges files where there are many; whether there was anything to do.
+    fn compact(&self) -> Result<bool, StoreError>;
+    /// How many bytes the files take.
+    fn bytes(&self) -> u64;
+}
 
 /// The tables as one tree of sorted, immutable files. Rows come in large, sorted lots and never one by one, and
 /// each lot is safe when it is in. Every block that is read is checked against its checksum.
@@ -40,9 +50,10 @@ impl Engine {
         visible.fetch_max(after);
         Ok(Self { tree, visible })
     }
+}
 
-    /// Takes rows over; done once they are safe.
-    pub(super) fn take(&self, changed: &Changed) -> Result<(), StoreError> {
+impl Sorted for Engine {
+    fn take(&self, changed: &Changed) -> Result<(), StoreError> {
         let mut lot = self.tree.ingestion().map_err(fault)?;
         for (table, key, value) in changed.iter() {
             let key = in_tree(table, key);
@@ -55,20 +66,18 @@ impl Engine {
         lot.finish().map_err(fault)
     }
 
-    /// Merges files where there are many; whether there was anything to do.
-    pub(super) fn compact(&self) -> Result<bool, StoreError> {
+    fn compact(&self) -> Result<bool, StoreError> {
         let before = self.tree.current_version().id();
         self.tree.compact(Arc::new(Leveled::default()), self.visible.get()).map_err(fault)?;
         Ok(self.tree.current_version().id() != before)
     }
 
-    /// How many bytes the files take.
-    pub(super) fn bytes(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         self.tree.disk_space()
     }
 }
 
-impl std::fmt::Debug for Engine {
+impl Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("files", &self.tree.table_count()).finish_non_exhaustive()
     }
@@ -132,9 +141,4 @@ fn fault(fault: lsm_tree::Error) -> StoreError {
         lsm_tree::Error::Io(fault) => unavailable(fault),
         fault => corrupt(format_args!("a file of rows: {fault}")),
     }
-}
-
-/// A file that was made, renamed or removed is only so once its directory is safe.
-pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
 }

@@ -3,12 +3,12 @@
 //! A file is a header and then records. A record is what one commit has changed: its mark, the length and the
 //! checksum of its body, and a body of rows, each with a checksum of its own. `docs/store.md` draws them.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::filesystem::{Filesystem, Growing};
 use crate::inboxes::Changed;
 use crate::inboxes::tables::Table;
 
@@ -25,7 +25,7 @@ const MAX_KEY: usize = 1024;
 /// The journal that is written.
 #[derive(Debug)]
 pub(super) struct Journal {
-    file: File,
+    file: Box<dyn Growing>,
     number: u64,
     /// What is safe, or will be with the next sync. Whatever stands behind it does not count.
     length: u64,
@@ -34,19 +34,23 @@ pub(super) struct Journal {
 
 impl Journal {
     /// A new journal. Of the one before it, `before` bytes count.
-    pub(super) fn create(directory: &Path, number: u64, before: u64) -> io::Result<Self> {
+    pub(super) fn create(
+        files: &dyn Filesystem,
+        directory: &Path,
+        number: u64,
+        before: u64,
+    ) -> io::Result<Self> {
         let mut header = Vec::with_capacity(HEADER);
         header.extend_from_slice(MAGIC);
         header.extend_from_slice(&number.to_be_bytes());
         header.extend_from_slice(&before.to_be_bytes());
         let sum = xxh3_64(&header);
         header.extend_from_slice(&sum.to_be_bytes());
-        let path = path(directory, number);
         // One that could not be finished before may be there, with nothing in it that counts.
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
-        file.write_all(&header)?;
-        file.sync_all()?;
-        super::engine::sync_directory(directory)?;
+        let mut file = files.create(&path(directory, number))?;
+        file.add(&header)?;
+        file.sync()?;
+        files.sync_directory(directory)?;
         Ok(Self { file, number, length: HEADER as u64, buffer: Vec::new() })
     }
 
@@ -72,7 +76,7 @@ impl Journal {
         self.buffer[..4].copy_from_slice(&MARK);
         self.buffer[4..8].copy_from_slice(&length.to_be_bytes());
         self.buffer[8..RECORD].copy_from_slice(&sum.to_be_bytes());
-        self.file.write_all(&self.buffer)?;
+        self.file.add(&self.buffer)?;
         self.length += self.buffer.len() as u64;
         // One large commit should not stay in memory for ever.
         self.buffer.shrink_to(1024 * 1024);
@@ -80,7 +84,7 @@ impl Journal {
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file.sync()
     }
 }
 
@@ -104,23 +108,20 @@ fn row_sum(row: &[u8]) -> [u8; 4] {
 }
 
 /// The numbers of the journals in a directory, in order.
-pub(super) fn numbers(directory: &Path) -> io::Result<Vec<u64>> {
-    let mut numbers = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix("journal-")?.parse::<u64>().ok());
-        numbers.extend(number);
-    }
+pub(super) fn numbers(files: &dyn Filesystem, directory: &Path) -> io::Result<Vec<u64>> {
+    let names = files.names(directory)?;
+    let number = |name: &String| name.strip_prefix("journal-")?.parse::<u64>().ok();
+    let mut numbers: Vec<_> = names.iter().filter_map(number).collect();
     numbers.sort_unstable();
     Ok(numbers)
 }
 
 /// Removes the journals up to a number.
-pub(super) fn remove(directory: &Path, upto: u64) -> io::Result<()> {
-    for number in numbers(directory)?.into_iter().filter(|number| *number <= upto) {
-        fs::remove_file(path(directory, number))?;
+pub(super) fn remove(files: &dyn Filesystem, directory: &Path, upto: u64) -> io::Result<()> {
+    for number in numbers(files, directory)?.into_iter().filter(|number| *number <= upto) {
+        files.remove(&path(directory, number))?;
     }
-    super::engine::sync_directory(directory)
+    files.sync_directory(directory)
 }
 
 pub(super) fn path(directory: &Path, number: u64) -> PathBuf {
@@ -258,6 +259,7 @@ fn framed(bytes: &[u8]) -> Option<Framed<'_>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::filesystem::Local;
     use super::*;
 
     type Rows = Vec<(Vec<u8>, Option<Vec<u8>>)>;
@@ -269,7 +271,7 @@ mod tests {
     /// A journal of three commits of three rows each, the last of them deleted.
     fn written() -> (Vec<u8>, Rows) {
         let directory = tempfile::tempdir().unwrap();
-        let mut journal = Journal::create(directory.path(), 1, 0).unwrap();
+        let mut journal = Journal::create(&Local, directory.path(), 1, 0).unwrap();
         let mut all = Changed::default();
         for commit in 0..3_u8 {
             let mut changed = Changed::default();
@@ -281,7 +283,7 @@ mod tests {
             journal.add(&changed).unwrap();
         }
         journal.sync().unwrap();
-        let bytes = fs::read(path(directory.path(), 1)).unwrap();
+        let bytes = Local.read(&path(directory.path(), 1)).unwrap();
         assert_eq!(journal.length(), bytes.len() as u64);
         (bytes, rows(&all))
     }

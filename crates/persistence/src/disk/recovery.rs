@@ -1,11 +1,10 @@
 //! What a start finds.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use super::check::Recovery;
-use super::engine::sync_directory;
+use super::filesystem::Filesystem;
 use super::journal::{self, Lost};
 use super::{shared, unavailable};
 use crate::StoreError;
@@ -16,9 +15,9 @@ use crate::inboxes::{Changed, corrupt};
 const FORMAT: &str = "msgserver store 1\n";
 
 /// Refuses a directory of another format; a new one is marked with this one.
-pub(super) fn check_format(directory: &Path) -> Result<(), StoreError> {
+pub(super) fn check_format(files: &dyn Filesystem, directory: &Path) -> Result<(), StoreError> {
     let path = directory.join("format");
-    match fs::read(&path) {
+    match files.read(&path) {
         Ok(format) if format == FORMAT.as_bytes() => Ok(()),
         Ok(format) => Err(corrupt(format_args!(
             "its format is {:?}, where {:?} is known",
@@ -28,11 +27,11 @@ pub(super) fn check_format(directory: &Path) -> Result<(), StoreError> {
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
             let new = directory.join("format.new");
             let write = || {
-                let mut file = File::create(&new)?;
-                file.write_all(FORMAT.as_bytes())?;
-                file.sync_all()?;
-                fs::rename(&new, &path)?;
-                sync_directory(directory)
+                let mut file = files.create(&new)?;
+                file.add(FORMAT.as_bytes())?;
+                file.sync()?;
+                files.rename(&new, &path)?;
+                files.sync_directory(directory)
             };
             write().map_err(unavailable)
         }
@@ -50,12 +49,12 @@ pub(super) struct Recovered {
 }
 
 /// Reads all journals, in order, and reports what of them cannot be read.
-pub(super) fn read_journals(directory: &Path) -> Result<Recovered, StoreError> {
+pub(super) fn read_journals(files: &dyn Filesystem, directory: &Path) -> Result<Recovered, StoreError> {
     let journals = shared::journals(directory);
     let mut recovered = Recovered::default();
-    let numbers = journal::numbers(&journals).map_err(unavailable)?;
+    let numbers = journal::numbers(files, &journals).map_err(unavailable)?;
     let mut next = numbers.iter().copied().map(|number| -> Result<_, StoreError> {
-        let bytes = fs::read(journal::path(&journals, number)).map_err(unavailable)?;
+        let bytes = files.read(&journal::path(&journals, number)).map_err(unavailable)?;
         match journal::other_version(&bytes) {
             Some(version) => Err(corrupt(format_args!("a journal of version {version}, where 1 is known"))),
             None => Ok((number, bytes)),

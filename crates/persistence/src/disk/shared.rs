@@ -8,7 +8,8 @@ use msgserver_message::Timestamp;
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 
 use super::check::Recovery;
-use super::engine::Engine;
+use super::engine::Sorted;
+use super::filesystem::Filesystem;
 use crate::inboxes::tables::{Row, Rows, Table, Visit};
 use crate::inboxes::{Changed, Over, Setting};
 use crate::{Limits, StoreError};
@@ -20,7 +21,12 @@ pub(super) struct Shared {
     /// The number of this process among all that have had the directory.
     pub(super) process: u64,
     pub(super) recovery: Recovery,
-    pub(super) engine: Engine,
+    pub(super) engine: Box<dyn Sorted>,
+    pub(super) files: Arc<dyn Filesystem>,
+    /// About how many bytes change before the engine takes them over.
+    pub(super) freeze: usize,
+    /// Whether reading takes a thread that may wait.
+    pub(super) reads_wait: bool,
     pub(super) recent: RwLock<Recent>,
     /// Why the last commit failed, if it did.
     pub(super) fault: Mutex<Option<StoreError>>,
@@ -28,7 +34,7 @@ pub(super) struct Shared {
     /// Told when a checkpoint has ended or failed.
     pub(super) checkpoint_changed: Condvar,
     /// Held as long as anything of the store is: nobody else may use the directory.
-    pub(super) _lock: File,
+    pub(super) _lock: Option<File>,
 }
 
 /// What the engine does not have yet.
@@ -56,7 +62,7 @@ impl Shared {
 
     /// All rows. While this is held nothing is committed, so it is not to be held for long.
     pub(super) fn rows(&self) -> AllRows<'_> {
-        AllRows { recent: self.recent.read(), engine: &self.engine }
+        AllRows { recent: self.recent.read(), engine: &*self.engine }
     }
 
     pub(super) fn journals(&self) -> PathBuf {
@@ -71,11 +77,11 @@ pub(super) fn journals(directory: &Path) -> PathBuf {
 
 pub(super) struct AllRows<'s> {
     recent: RwLockReadGuard<'s, Recent>,
-    engine: &'s Engine,
+    engine: &'s dyn Sorted,
 }
 
-impl AllRows<'_> {
-    fn with<T>(&self, read: impl FnOnce(&Over<'_, Over<'_, Engine>>) -> T) -> T {
+impl<'s> AllRows<'s> {
+    fn with<T>(&self, read: impl FnOnce(&Over<'_, Over<'_, dyn Sorted + 's>>) -> T) -> T {
         let Recent { current, frozen } = &*self.recent;
         read(&Over { changed: current, under: &Over { changed: frozen, under: self.engine } })
     }

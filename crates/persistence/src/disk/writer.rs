@@ -18,10 +18,8 @@ use crate::inboxes::{Changed, Changes, Rounds};
 const BATCH: usize = 4096;
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
-/// When so many bytes have changed, the engine takes them over.
-const FREEZE: usize = 32 * 1024 * 1024;
-/// When so many more have changed before it has, publishers wait for it.
-const FULL: usize = 2 * FREEZE;
+/// When so many times as much has changed as the engine takes over at a time, publishers wait for it.
+const FULL: usize = 2;
 
 /// How long what need not be safe at once may wait for a sync.
 const LAZY: Duration = Duration::from_millis(100);
@@ -91,9 +89,7 @@ impl Writer {
                 match waiting.recv_timeout(LAZY) {
                     Ok(work) => work,
                     Err(mpsc::RecvTimeoutError::Timeout) => {
-                        let synced = self.write(&Changed::default(), true);
-                        // What it was for has been answered; the next commit tells whether all is well.
-                        let _ = self.note(synced);
+                        self.sync();
                         continue;
                     }
                     Err(mpsc::RecvTimeoutError::Disconnected) => break,
@@ -107,13 +103,26 @@ impl Writer {
             self.commit(first, waiting);
             self.freeze();
         }
+        self.end();
+    }
+
+    /// Makes safe what could wait.
+    pub(super) fn sync(&mut self) {
+        if self.unsynced {
+            let synced = self.write(&Changed::default(), true);
+            // What it was for has been answered; the next commit tells whether all is well.
+            let _ = self.note(synced);
+        }
+    }
+
+    fn end(mut self) {
         // A last record that changes nothing: what is damaged before it is known not to have been cut short.
         let synced =
             self.write_record(&Changed::default()).and_then(|()| self.write(&Changed::default(), true));
         let _ = self.note(synced);
     }
 
-    fn commit(&mut self, first: Box<dyn Work>, waiting: &mpsc::Receiver<Box<dyn Work>>) {
+    pub(super) fn commit(&mut self, first: Box<dyn Work>, waiting: &mpsc::Receiver<Box<dyn Work>>) {
         if let Err(fault) = self.wait_for_room() {
             return first.answer(self.note(Err(fault)));
         }
@@ -142,9 +151,13 @@ impl Writer {
         }
     }
 
+    pub(super) fn lacks_room(&self) -> bool {
+        self.shared.recent.read().current.bytes() >= FULL * self.shared.freeze
+    }
+
     /// Waits while the engine is behind; fails if it cannot take anything.
     fn wait_for_room(&self) -> Result<(), StoreError> {
-        if self.shared.recent.read().current.bytes() < FULL {
+        if !self.lacks_room() {
             return Ok(());
         }
         let mut checkpoint = self.shared.checkpoint.lock();
@@ -189,7 +202,8 @@ impl Writer {
 
     fn begin_journal(&mut self) -> Result<(), StoreError> {
         let (number, length) = self.last;
-        let journal = Journal::create(&self.shared.journals(), number + 1, length).map_err(unavailable)?;
+        let journal = Journal::create(&*self.shared.files, &self.shared.journals(), number + 1, length)
+            .map_err(unavailable)?;
         self.last = (journal.number(), journal.length());
         self.journal = Some(journal);
         self.unsynced = false;
@@ -197,8 +211,10 @@ impl Writer {
     }
 
     /// Hands what has changed to the engine, if it is much and the engine has what came before.
-    fn freeze(&mut self) {
-        if self.shared.recent.read().current.bytes() < FREEZE || self.shared.checkpoint.lock().busy {
+    pub(super) fn freeze(&mut self) {
+        if self.shared.recent.read().current.bytes() < self.shared.freeze
+            || self.shared.checkpoint.lock().busy
+        {
             return;
         }
         // What the next journal says of this one has to be so.

@@ -75,12 +75,12 @@ impl Changed {
 
 /// Tables that read as if rows had changed.
 #[derive(Debug)]
-pub(crate) struct Over<'r, R> {
+pub(crate) struct Over<'r, R: ?Sized> {
     pub(crate) changed: &'r Changed,
     pub(crate) under: &'r R,
 }
 
-impl<R: Rows> Rows for Over<'_, R> {
+impl<R: Rows + ?Sized> Rows for Over<'_, R> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.changed.get(table, key) {
             Some(value) => Ok(value.clone()),

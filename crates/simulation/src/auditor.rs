@@ -1,0 +1,334 @@
+//! Who knows what was promised, and what came of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use msgserver_message::{DeviceId, Seq, Timestamp, UserId};
+use parking_lot::Mutex;
+
+use crate::clock::Clock;
+use crate::device::DeviceLog;
+use crate::order::{Number, Order};
+use crate::promise::{Broken, Promise};
+use crate::trace::Trace;
+
+/// What a publisher was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Accepted, for the first time.
+    New,
+    /// Accepted, as before.
+    Duplicate,
+    /// Refused for good.
+    Refused,
+    /// Nothing, or that it cannot be said.
+    Unknown,
+}
+
+/// What became of an order.
+#[derive(Debug)]
+struct Fate {
+    order: Order,
+    /// When it was first asked for, in steps of the auditor.
+    submitted: u64,
+    submitted_wall: Timestamp,
+    /// When it was answered for good.
+    answered: Option<u64>,
+    answered_wall: Timestamp,
+    taken: bool,
+    refused: bool,
+    tries: u32,
+    taken_back: bool,
+    /// How often somebody has asked to take it back and was not answered.
+    cancelling: u32,
+}
+
+/// Hears from publishers and clients what they have asked for and got, and tells the first promise that is broken.
+/// Clones are the same auditor.
+#[derive(Debug, Clone)]
+pub(crate) struct Auditor {
+    books: Arc<Mutex<Books>>,
+    clock: Clock,
+    trace: Trace,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    step: u64,
+    fates: Vec<Fate>,
+    devices: BTreeMap<(UserId, DeviceId), DeviceLog>,
+    /// Which message each number of a user stands for, once a device was sent it.
+    numbers: BTreeMap<(UserId, Seq), Number>,
+    /// How many messages an inbox holds before it drops some.
+    limit: u64,
+    broken: Option<Broken>,
+}
+
+impl Auditor {
+    pub(crate) fn new(clock: Clock, trace: Trace, limit: u64) -> Self {
+        let books = Arc::new(Mutex::new(Books { limit, ..Books::default() }));
+        Self { books, clock, trace }
+    }
+
+    pub(crate) fn broken(&self) -> Option<Broken> {
+        self.books.lock().broken.clone()
+    }
+
+    pub(crate) fn fail(&self, promise: Promise, detail: impl Into<String>) {
+        self.books.lock().fail(promise, detail);
+    }
+
+    /// The number of the next order.
+    pub(crate) fn next_number(&self) -> Number {
+        self.books.lock().fates.len()
+    }
+
+    /// A publisher asks, for the first time or again.
+    pub(crate) fn submit(&self, order: &Order) {
+        let books = &mut *self.books.lock();
+        books.step += 1;
+        if let Some(fate) = books.fates.get_mut(order.number) {
+            fate.tries += 1;
+            // What was refused for want of room may be taken now.
+            fate.refused = false;
+        } else {
+            let wall = self.clock.wall();
+            books.fates.push(Fate {
+                order: order.clone(),
+                submitted: books.step,
+                submitted_wall: wall,
+                answered: None,
+                answered_wall: wall,
+                taken: false,
+                refused: false,
+                tries: 1,
+                taken_back: false,
+                cancelling: 0,
+            });
+        }
+        self.trace.note(format_args!("publish {}", describe(order)));
+    }
+
+    /// A publisher is answered.
+    pub(crate) fn answer(&self, number: Number, answer: Answer, words: &str) {
+        self.trace.note(format_args!("publish {number}: {answer:?} {words}"));
+        let books = &mut *self.books.lock();
+        books.step += 1;
+        let fate = &mut books.fates[number];
+        let first = fate.tries == 1;
+        let fault = match answer {
+            Answer::Unknown => return,
+            Answer::Duplicate if first => Some("a fresh id is a duplicate"),
+            Answer::New if fate.taken => Some("an id that was accepted is accepted again"),
+            Answer::Refused if fate.taken => Some("an id that was accepted is refused"),
+            _ => None,
+        };
+        fate.taken |= answer != Answer::Refused;
+        fate.refused |= answer == Answer::Refused;
+        if fate.taken {
+            fate.answered.get_or_insert(books.step);
+            fate.answered_wall = self.clock.latest();
+        }
+        if let Some(fault) = fault {
+            books.fail(Promise::IdCountsOnce, format!("message {number}: {fault}"));
+        }
+    }
+
+    /// Somebody asks to take an order back: from now on it may be.
+    pub(crate) fn cancel(&self, number: Number) {
+        self.trace.note(format_args!("cancel {number}"));
+        self.books.lock().fates[number].cancelling += 1;
+    }
+
+    /// It was taken back, or not; an unknown outcome is not told.
+    pub(crate) fn cancel_answer(&self, number: Number, taken_back: bool) {
+        self.trace.note(format_args!("cancel {number}: taken back {taken_back}"));
+        let books = &mut *self.books.lock();
+        let fate = &mut books.fates[number];
+        fate.cancelling -= 1;
+        fate.taken_back |= taken_back;
+        books.check_cancelled(number);
+    }
+
+    /// A device says hello.
+    pub(crate) fn hello(&self, user: &UserId, device: &DeviceId, acknowledges: bool) {
+        self.trace.note(format_args!("hello {user}/{device}"));
+        let books = &mut *self.books.lock();
+        books.step += 1;
+        let key = (user.clone(), device.clone());
+        let log = books.devices.entry(key).or_insert_with(|| DeviceLog::new(books.step, acknowledges));
+        log.begin_connection();
+    }
+
+    /// It is welcome, and its cursor stands at `cursor`.
+    pub(crate) fn welcome(&self, user: &UserId, device: &DeviceId, cursor: Seq) {
+        self.trace.note(format_args!("welcome {user}/{device} at {cursor}"));
+        let books = &mut *self.books.lock();
+        books.step += 1;
+        let is_first = books.devices.keys().all(|(of, other)| of != user || other == device);
+        let step = books.step;
+        books.log(user, device).welcome(step, cursor, is_first);
+        books.check_cursor(user, device, cursor);
+    }
+
+    /// A client gets a message; whether it has not had it yet. The server sent it when its clock was at `sent_at`.
+    pub(crate) fn receive(
+        &self,
+        user: &UserId,
+        device: &DeviceId,
+        (seq, number): (Option<Seq>, Number),
+        redelivered: bool,
+        sent_at: Timestamp,
+    ) -> bool {
+        let mark = if redelivered { " again" } else { "" };
+        let shown = seq.map_or_else(String::new, |seq| format!("{seq}: "));
+        self.trace.note(format_args!("receive {user}/{device} {shown}{number}{mark}"));
+        let books = &mut *self.books.lock();
+        books.step += 1;
+        let fate = &books.fates[number];
+        let (priority, submitted) = (fate.order.priority, fate.submitted);
+        // What waits for its time is accepted then, and nobody is told when that is.
+        let answered = fate.answered.filter(|_| fate.order.deliver_at.is_none());
+        let refused = fate.refused && !fate.taken;
+        let early = fate.order.deliver_at.is_some_and(|at| self.clock.latest() < at);
+        let latest = if fate.answered.is_some() { fate.answered_wall } else { self.clock.latest() };
+        let starts = fate.order.deliver_at.map_or(latest, |at| at.max(latest));
+        let expired = fate.order.ttl.is_some_and(|ttl| starts.saturating_add(ttl) <= sent_at);
+        let log = books.log(user, device);
+        let taken = log.take(seq, number, redelivered).and_then(|fresh| {
+            if fresh { log.check_order(number, priority, submitted, answered).map(|()| fresh) } else { Ok(fresh) }
+        });
+        if let Some(seq) = seq {
+            let known = *books.numbers.entry((user.clone(), seq)).or_insert(number);
+            if known != number {
+                let detail = format!("{user} got {seq} as message {known} and as message {number}");
+                books.fail(Promise::OneNumberOneMessage, detail);
+            }
+        }
+        for (is, promise) in [
+            (refused, Promise::RefusedIsRefused),
+            (early, Promise::NotBeforeItsTime),
+            (expired, Promise::ExpiredStaysAway),
+        ] {
+            if is {
+                books.fail(promise, format!("{user}/{device} got message {number}"));
+            }
+        }
+        books.check_cancelled(number);
+        taken.unwrap_or_else(|Broken { promise, detail }| {
+            books.fail(promise, format!("{user}/{device} {detail}"));
+            false
+        })
+    }
+
+    /// A client acknowledges.
+    pub(crate) fn acknowledge(&self, user: &UserId, device: &DeviceId, seq: Seq) {
+        self.trace.note(format_args!("ack {user}/{device} {seq}"));
+        self.books.lock().log(user, device).acknowledge(seq);
+    }
+
+    /// What a client has got and not acknowledged is not more than its window.
+    pub(crate) fn check_window(&self, user: &UserId, device: &DeviceId, window: usize) {
+        let books = &mut *self.books.lock();
+        let in_flight = books.log(user, device).in_flight();
+        if in_flight > window {
+            let detail = format!("{user}/{device} has {in_flight} in flight, and its window is {window}");
+            books.fail(Promise::WindowHolds, detail);
+        }
+    }
+
+    /// Where a cursor stands.
+    pub(crate) fn check_cursor(&self, user: &UserId, device: &DeviceId, cursor: Seq) {
+        self.books.lock().check_cursor(user, device, cursor);
+    }
+
+    /// The last number that a client has kept.
+    pub(crate) fn last(&self, user: &UserId, device: &DeviceId) -> Seq {
+        self.books.lock().log(user, device).last()
+    }
+
+    /// What is missing when all is over.
+    pub(crate) fn missing(&self) -> Option<String> {
+        let books = self.books.lock();
+        let now = self.clock.latest();
+        let missing = |fate: &Fate, user: &UserId| {
+            let mut devices = books.devices.iter().filter(|((of, _), _)| of == user);
+            let (key, _) = devices.find(|(_, log)| log.misses(fate.order.number, fate.submitted))?;
+            (!books.is_excused(fate, user, now)).then(|| format!("{}/{}", key.0, key.1))
+        };
+        books.fates.iter().filter(|fate| fate.taken).find_map(|fate| {
+            let device = fate.order.users.iter().find_map(|user| missing(fate, user))?;
+            Some(format!("message {} was accepted and has not reached {device}", fate.order.number))
+        })
+    }
+}
+
+impl Books {
+    fn fail(&mut self, promise: Promise, detail: impl Into<String>) {
+        self.broken.get_or_insert_with(|| Broken { promise, detail: detail.into() });
+    }
+
+    fn log(&mut self, user: &UserId, device: &DeviceId) -> &mut DeviceLog {
+        self.devices.get_mut(&(user.clone(), device.clone())).expect("it has said hello")
+    }
+
+    fn check_cursor(&mut self, user: &UserId, device: &DeviceId, cursor: Seq) {
+        let acknowledged = self.log(user, device).acknowledged();
+        if acknowledged.is_some_and(|acknowledged| cursor > acknowledged) {
+            let detail = format!("{user}/{device} stands at {cursor}, and has acknowledged {acknowledged:?}");
+            self.fail(Promise::CursorFollowsAck, detail);
+        }
+    }
+
+    /// Where a message has one recipient with one device, "taken back" means that it was never sent.
+    fn check_cancelled(&mut self, number: Number) {
+        let fate = &self.fates[number];
+        let (true, [user]) = (fate.taken_back, &fate.order.users[..]) else { return };
+        let mut devices = self.devices.iter().filter(|((of, _), _)| of == user);
+        if let (Some((key, log)), None) = (devices.next(), devices.next())
+            && log.has(number)
+        {
+            let detail = format!("{}/{} got message {number}", key.0, key.1);
+            self.fail(Promise::CancelledStaysAway, detail);
+        }
+    }
+
+    /// Whether a user may never get a message that was accepted.
+    fn is_excused(&self, fate: &Fate, user: &UserId, now: Timestamp) -> bool {
+        let order = &fate.order;
+        let starts = order.deliver_at.map_or(fate.submitted_wall, |at| at.max(fate.submitted_wall));
+        let may_have_expired = order.ttl.is_some_and(|ttl| starts.saturating_add(ttl) <= now);
+        let may_be_before = |other: &Fate| {
+            other.answered.is_some_and(|answered| answered < fate.submitted) && other.order.deliver_at.is_none()
+        };
+        let collapsed = order.collapse_key.is_some()
+            && self.fates.iter().any(|other| {
+                other.order.number != order.number
+                    && other.order.collapse_key == order.collapse_key
+                    && other.order.users.contains(user)
+                    && (other.taken || !other.refused)
+                    && !may_be_before(other)
+            });
+        let to_user = self.fates.iter().filter(|fate| fate.order.users.contains(user)).count() as u64;
+        let taken_back = fate.taken_back || fate.cancelling > 0;
+        may_have_expired || collapsed || taken_back || to_user > self.limit
+    }
+}
+
+fn describe(order: &Order) -> String {
+    let users: Vec<&str> = order.users.iter().map(UserId::as_str).collect();
+    let mut words = format!("{} to {}", order.number, users.join(" "));
+    for (is, word) in [
+        (order.id.is_some(), "with id".to_owned()),
+        (true, order.priority.as_str().to_owned()),
+        (order.ttl.is_some(), format!("ttl {:?}", order.ttl.unwrap_or_default())),
+        (order.deliver_at.is_some(), "later".to_owned()),
+        (order.collapse_key.is_some(), "collapsing".to_owned()),
+    ] {
+        if is {
+            words.push(' ');
+            words.push_str(&word);
+        }
+    }
+    words
+}

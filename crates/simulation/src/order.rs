@@ -1,0 +1,108 @@
+//! What a publisher asks for.
+
+use std::time::Duration;
+
+use msgserver_message::{CollapseKey, Content, Message, MessageId, Priority, Timestamp, UserId};
+use msgserver_persistence::{Append, IfFull, Recipients};
+
+use crate::chance::Chance;
+
+/// The number of an order; it is what its message says.
+pub(crate) type Number = usize;
+
+/// What a publisher asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    pub(crate) number: Number,
+    /// Its id, if the publisher chooses one.
+    pub(crate) id: Option<MessageId>,
+    pub(crate) users: Vec<UserId>,
+    pub(crate) priority: Priority,
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) deliver_at: Option<Timestamp>,
+    pub(crate) collapse_key: Option<CollapseKey>,
+    pub(crate) if_full: IfFull,
+}
+
+/// What the orders of a run are like.
+#[derive(Debug, Clone)]
+pub(crate) struct Habits {
+    pub(crate) priorities: bool,
+    pub(crate) ttl: bool,
+    pub(crate) schedules: bool,
+    pub(crate) collapsing: bool,
+    pub(crate) several_users: bool,
+    pub(crate) refusing: bool,
+}
+
+impl Habits {
+    pub(crate) fn new(chance: &Chance) -> Self {
+        Self {
+            priorities: chance.one_in(2),
+            ttl: chance.one_in(3),
+            schedules: chance.one_in(2),
+            collapsing: chance.one_in(3),
+            several_users: chance.one_in(2),
+            refusing: chance.one_in(3),
+        }
+    }
+}
+
+impl Order {
+    pub(crate) fn new(number: Number, users: &[UserId], habits: &Habits, now: Timestamp, chance: &Chance) -> Self {
+        let mut to = vec![chance.pick(users).clone()];
+        if habits.several_users && chance.one_in(4) {
+            to = users.iter().filter(|_| chance.one_in(2)).cloned().collect();
+            if to.is_empty() {
+                to.push(users[0].clone());
+            }
+        }
+        let is = |habit: bool, n| habit && chance.one_in(n);
+        let id = (u128::from(now.as_millis()) << 80) | (1 << 72) | number as u128;
+        Self {
+            number,
+            id: chance.one_in(2).then(|| MessageId::from_bytes(id.to_be_bytes())),
+            users: to,
+            priority: if habits.priorities { *chance.pick(&Priority::ALL) } else { Priority::default() },
+            ttl: is(habits.ttl, 3).then(|| match chance.below(3) {
+                0 => Duration::from_secs(365 * 24 * 60 * 60),
+                _ => Duration::from_millis(chance.between(100, 30_000)),
+            }),
+            deliver_at: is(habits.schedules, 6)
+                .then(|| now.saturating_add(Duration::from_millis(chance.below(20_000)))),
+            collapse_key: is(habits.collapsing, 4)
+                .then(|| CollapseKey::new(format!("about {}", chance.below(2))).expect("a short text")),
+            if_full: if is(habits.refusing, 2) { IfFull::Refuse } else { IfFull::DropOldest },
+        }
+    }
+
+    pub(crate) fn content(&self) -> Content {
+        // Some are longer than a sector.
+        let padding = if self.number.is_multiple_of(7) { 700 } else { self.number % 40 };
+        Content::text(&format!("{} {}", self.number, "x".repeat(padding)))
+    }
+
+    /// The message, as a store is given it.
+    pub(crate) fn append(&self, now: Timestamp) -> Append {
+        let mut message = Message::new(self.content());
+        message.id = self.id.unwrap_or(message.id);
+        message.priority = self.priority;
+        message.collapse_key = self.collapse_key.clone();
+        let starts = self.deliver_at.unwrap_or(now).max(now);
+        message.expires_at = self.ttl.map(|ttl| starts.saturating_add(ttl));
+        Append {
+            message: message.into(),
+            recipients: Recipients::Users(self.users.clone().into()),
+            check_id: self.id.is_some(),
+            deliver_at: self.deliver_at,
+            if_full: self.if_full,
+        }
+    }
+}
+
+/// The number that a content says.
+pub(crate) fn number(content: &Content) -> Number {
+    let text = content.as_text().unwrap_or_default();
+    let number = text.split(' ').next().and_then(|number| number.parse().ok());
+    number.expect("a content that was published here")
+}

@@ -1,0 +1,104 @@
+//! A store that takes its time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Step, Timestamp, UserId};
+use msgserver_persistence::{
+    Append, Appended, Cancelled, Cursor, Device, DiskStore, Due, Entry, Inbox, Store, StoreError, Swept,
+};
+use tokio::sync::Notify;
+
+use crate::chance::Chance;
+
+/// The real store, reached after a while, and answering after a while: so that what asks meets what others do.
+#[derive(Debug)]
+pub(crate) struct Timed {
+    pub(crate) store: DiskStore,
+    pub(crate) chance: Chance,
+    pub(crate) longest: Duration,
+    /// Told when there may be something to write.
+    pub(crate) came: Arc<Notify>,
+}
+
+impl Timed {
+    async fn later<T>(&self, call: impl Future<Output = T>) -> T {
+        tokio::time::sleep(self.chance.pause(self.longest)).await;
+        // The call puts its work down before it waits.
+        let (done, ()) = tokio::join!(biased; call, async { self.came.notify_one() });
+        tokio::time::sleep(self.chance.pause(self.longest)).await;
+        done
+    }
+}
+
+#[async_trait]
+impl Store for Timed {
+    fn name(&self) -> &'static str {
+        self.store.name()
+    }
+
+    fn is_durable(&self) -> bool {
+        self.store.is_durable()
+    }
+
+    async fn append(&self, batch: Vec<Append>) -> Vec<Result<Appended, StoreError>> {
+        self.later(self.store.append(batch)).await
+    }
+
+    async fn open(&self, user: &UserId, device: &DeviceId) -> Result<Cursor, StoreError> {
+        self.later(self.store.open(user, device)).await
+    }
+
+    async fn leave(&self, user: &UserId, device: &DeviceId, sent: Seq) -> Result<(), StoreError> {
+        self.later(self.store.leave(user, device, sent)).await
+    }
+
+    async fn read(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.later(self.store.read(user, after, limit)).await
+    }
+
+    async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError> {
+        self.later(self.store.acknowledge(user, device, upto)).await
+    }
+
+    async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError> {
+        self.later(self.store.cancel(id)).await
+    }
+
+    async fn release_due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
+        self.later(self.store.release_due(now, limit)).await
+    }
+
+    async fn record(&self, steps: Vec<(MessageId, Vec<Step>)>) -> Result<(), StoreError> {
+        self.later(self.store.record(steps)).await
+    }
+
+    async fn receipt(&self, id: MessageId) -> Result<Option<Receipt>, StoreError> {
+        self.later(self.store.receipt(id)).await
+    }
+
+    async fn inbox(&self, user: &UserId) -> Result<Inbox, StoreError> {
+        self.store.inbox(user).await
+    }
+
+    async fn devices(&self, user: &UserId) -> Result<Vec<Device>, StoreError> {
+        self.store.devices(user).await
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
+        self.later(self.store.sweep(now)).await
+    }
+
+    async fn stored(&self) -> Result<u64, StoreError> {
+        self.store.stored().await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.later(self.store.ready()).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.store.close().await
+    }
+}
