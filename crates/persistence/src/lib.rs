@@ -52,6 +52,7 @@ pub mod fuzz;
 #[cfg(feature = "redis")]
 mod go;
 mod inboxes;
+mod listening;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
@@ -64,6 +65,7 @@ pub use crate::redis::RedisStore;
 #[cfg(feature = "disk")]
 pub use disk::{Checked, DiskStore, Recovery, Stats};
 pub use error::{InboxLimit, StoreError};
+pub use listening::StepListener;
 pub use memory::MemoryStore;
 pub use store::{
     Append, Appended, Cancelled, Cursor, Device, Due, Entry, IfFull, Inbox, Limits, Recipients, Released,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use msgserver_message::{DeviceId, Message, MessageId, Receipt, Seq, Step, Timestamp, UserId};
 
-use crate::StoreError;
+use crate::{StepListener, StoreError};
 
 /// Whose inboxes a message goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,6 +217,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether messages survive the end of this process.
     fn is_durable(&self) -> bool;
+
+    /// Has a listener told, from now on, of the steps that the store makes by itself and writes down for receipts:
+    /// a message has expired, was taken back, or had to make way. It is told once that is so, and beside whoever
+    /// asked for it. There is one listener a store; one that never makes such steps has nothing to tell.
+    fn listen(&self, listener: StepListener) {
+        let _ = listener;
+    }
 
     /// Keeps messages, each in all of its inboxes or in none; done once they are as safe as the store
     /// promises. The answers are in the order of the messages, and one may fail where others do not.

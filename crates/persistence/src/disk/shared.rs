@@ -11,6 +11,7 @@ use super::check::Recovery;
 use super::engine::Engine;
 use crate::inboxes::tables::{Row, Rows, Table, Visit};
 use crate::inboxes::{Changed, Over, Setting};
+use crate::listening::Listening;
 use crate::{Limits, StoreError};
 
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(super) struct Shared {
     /// The number of this process among all that have had the directory.
     pub(super) process: u64,
     pub(super) recovery: Recovery,
+    pub(super) listening: Listening,
     pub(super) engine: Engine,
     pub(super) recent: RwLock<Recent>,
     /// Why the last commit failed, if it did.

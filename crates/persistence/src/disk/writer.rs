@@ -127,14 +127,16 @@ impl Writer {
             let more = batch.len() < BATCH && changes.bytes() < BATCH_BYTES;
             next = if more { waiting.try_recv().ok() } else { None };
         }
-        let changed = changes.into_changed();
+        let (changed, steps) = changes.into_changed();
         drop(rows);
         let written = self.write(&changed, batch.iter().any(|work| work.is_urgent()));
         if written.is_ok() {
-            let current = &mut self.shared.recent.write().current;
+            let mut recent = self.shared.recent.write();
             for (table, key, value) in changed.into_rows() {
-                current.set(table, key, value);
+                recent.current.set(table, key, value);
             }
+            drop(recent);
+            self.shared.listening.tell(&steps);
         }
         let written = self.note(written);
         for work in batch {

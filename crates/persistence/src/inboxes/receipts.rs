@@ -8,6 +8,12 @@ use super::{Inboxes, STEPS};
 use crate::StoreError;
 
 impl<T: Tables> Inboxes<'_, T> {
+    /// Notes a step that is made here and not by a session.
+    pub(super) fn make_step(&mut self, id: MessageId, step: Step) -> Result<(), StoreError> {
+        self.tables.tell(id, &step);
+        self.record(id, vec![step])
+    }
+
     /// Notes steps of a message, if it is known and receipts are wanted.
     pub(crate) fn record(&mut self, id: MessageId, steps: Vec<Step>) -> Result<(), StoreError> {
         let wanted = !steps.is_empty() && !self.setting.limits.receipts.is_zero();

@@ -224,7 +224,7 @@ impl Shared {
                 run => answers.extend(self.place_for_users(run, &mut steps).await),
             }
         }
-        if let Err(fault) = self.messages.record(steps).await {
+        if let Err(fault) = self.make_steps(steps).await {
             tracing::warn!(%fault, "steps of messages that went are not in their receipts");
         }
         answers

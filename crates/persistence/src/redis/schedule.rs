@@ -65,7 +65,7 @@ impl Shared {
             Err(StoreError::Full { user, .. }) => {
                 let step = Step::of(&user, Stage::Expired, now);
                 let step = Step { reason: Some(reason::FULL.into()), ..step };
-                self.messages.record(vec![(due.id, vec![step])]).await?;
+                self.make_steps(vec![(due.id, vec![step])]).await?;
                 None
             }
             placed => Some(placed?),
@@ -79,7 +79,7 @@ impl Shared {
         let (users, nonce) = match self.messages.take_back(id).await? {
             TakenBack::Unknown => return Ok(Cancelled::Unknown),
             TakenBack::Taken => {
-                self.messages.record(vec![(id, vec![Step::new(Stage::Cancelled, Timestamp::now())])]).await?;
+                self.make_steps(vec![(id, vec![Step::new(Stage::Cancelled, Timestamp::now())])]).await?;
                 return Ok(Cancelled::TakenBack(1));
             }
             TakenBack::Placed(users, nonce) => (messages::users(&users)?, nonce),
@@ -96,7 +96,7 @@ impl Shared {
             }
         }
         let count = steps.len() as u64;
-        self.messages.record(vec![(id, steps)]).await?;
+        self.make_steps(vec![(id, steps)]).await?;
         Ok(if count > 0 { Cancelled::TakenBack(count) } else { Cancelled::TooLate })
     }
 

@@ -47,3 +47,58 @@ pub(crate) async fn a_receipt_is_forgotten_in_time(store: Arc<dyn Store>) {
     put(&*store, to(&["a"], message.clone())).await;
     assert_eq!(steps(&*store, message.id).await, ["accepted"]);
 }
+
+/// A listener that keeps what it is told, and what it has been told.
+fn listener(store: &dyn Store) -> Arc<std::sync::Mutex<Vec<(MessageId, Step)>>> {
+    let told = Arc::<std::sync::Mutex<Vec<_>>>::default();
+    let tells = Arc::clone(&told);
+    store.listen(Arc::new(move |steps| {
+        let each = steps.iter().flat_map(|(id, steps)| steps.iter().map(|step| (*id, step.clone())));
+        tells.lock().unwrap().extend(each);
+    }));
+    told
+}
+
+pub(crate) async fn what_the_store_does_by_itself_is_told(store: Arc<dyn Store>) {
+    let store = &*store;
+    let told = listener(store);
+    let key = Some(CollapseKey::new("k").unwrap());
+    let collapsed = Message { collapse_key: key.clone(), ..message("collapsed") };
+    let newer = Message { collapse_key: key, ..message("newer") };
+    let (taken_back, scheduled) = (message("taken back"), message("scheduled"));
+    let expired = Message { expires_at: Some(in_an_hour()), ..message("expired") };
+    put(store, to(&["a", "b"], collapsed.clone())).await;
+    put(store, to(&["a"], newer.clone())).await;
+    put(store, to(&["a", "b"], taken_back.clone())).await;
+    put(store, to(&["b"], expired.clone())).await;
+    try_append(store, Append { deliver_at: Some(in_an_hour()), ..to(&["a"], scheduled.clone()) })
+        .await
+        .unwrap();
+    assert_eq!(store.cancel(taken_back.id).await.unwrap(), Cancelled::TakenBack(2));
+    assert_eq!(store.cancel(scheduled.id).await.unwrap(), Cancelled::TakenBack(1));
+    assert_eq!(sweep(store, in_an_hour().saturating_add(HOUR)).await.expired, 1);
+    // What others have done is for them to tell, and what was refused has not happened.
+    store.record(vec![(newer.id, vec![Step::of(&user("a"), Stage::Sent, Timestamp::now())])]).await.unwrap();
+    let conflict = Append { check_id: true, ..to(&["a"], Message { id: newer.id, ..message("other") }) };
+    assert!(try_append(store, conflict).await.is_err());
+
+    let told = told.lock().unwrap().clone();
+    let mut count = 0;
+    for (id, steps) in [
+        (collapsed.id, vec!["cancelled a collapsed"]),
+        (newer.id, vec![]),
+        (taken_back.id, vec!["cancelled a", "cancelled b"]),
+        (scheduled.id, vec!["cancelled"]),
+        (expired.id, vec!["expired b"]),
+    ] {
+        let of_it: Vec<_> = told.iter().filter(|(of, _)| *of == id).map(|(_, step)| step.clone()).collect();
+        let receipt = Receipt::of(id, of_it.clone()).map(|receipt| receipt.steps).unwrap_or_default();
+        let known = store.receipt(id).await.unwrap().unwrap().steps;
+        assert!(receipt.iter().all(|step| known.contains(step)), "{receipt:?} are not in {known:?}");
+        let mut texts: Vec<_> = receipt.iter().map(text).collect();
+        texts.sort();
+        assert_eq!(texts, steps);
+        count += steps.len();
+    }
+    assert_eq!(told.len(), count);
+}
