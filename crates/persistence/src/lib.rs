@@ -65,7 +65,7 @@ pub use crate::redis::RedisStore;
 #[cfg(feature = "disk")]
 pub use disk::{Checked, DiskStore, Recovery, Stats};
 pub use error::{InboxLimit, StoreError};
-pub use listening::StepListener;
+pub use listening::{StepListener, StepMade};
 pub use memory::MemoryStore;
 pub use store::{
     Append, Appended, Cancelled, Cursor, Device, Due, Entry, IfFull, Inbox, Limits, Recipients, Released,

@@ -44,7 +44,7 @@ impl MemoryStore {
     }
 
     fn setting(&self, now: Timestamp) -> Setting {
-        Setting { limits: self.limits, now, process: 0 }
+        Setting { limits: self.limits, now, process: 0, is_heard: self.listening.is_heard() }
     }
 
     fn read<T>(
@@ -66,7 +66,7 @@ impl MemoryStore {
         let done = work(&mut Inboxes::new(&mut changes, self.setting(now)), rounds)?;
         let (changed, steps) = changes.into_changed();
         tables.apply(changed.into_rows());
-        self.listening.tell(&steps);
+        self.listening.tell(steps);
         Ok(done)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
-use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Step, Timestamp, UserId};
+use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Stage, Step, Timestamp, UserId};
 
 use self::append::UnderWay;
 use self::inboxes::Inboxes;
@@ -16,8 +16,8 @@ pub(crate) use self::link::{Ask, unavailable};
 use self::messages::Messages;
 use crate::listening::Listening;
 use crate::{
-    Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, StepListener, Store, StoreError,
-    Swept,
+    Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, StepListener, StepMade, Store,
+    StoreError, Swept,
 };
 
 mod append;
@@ -160,9 +160,25 @@ impl Shared {
 
     /// Notes steps that are made here and not by a session.
     async fn make_steps(&self, steps: Vec<(MessageId, Vec<Step>)>) -> Result<(), StoreError> {
-        // First of all: whatever becomes of the note, the message is gone.
-        self.listening.tell(&steps);
+        if self.listening.is_heard() {
+            let each = steps.iter().flat_map(|(id, steps)| steps.iter().map(|step| (*id, step.clone())));
+            let made = each.map(|(id, step)| StepMade { id, step, recipients: None });
+            // First of all: whatever becomes of the note, the message is gone.
+            self.listening.tell(made.collect());
+        }
         self.messages.record(steps).await
+    }
+
+    /// Tells of steps that the rows of messages say.
+    fn tell<'a>(&self, state: Stage, appends: impl Iterator<Item = &'a Append>, now: Timestamp) {
+        if self.listening.is_heard() {
+            let made = appends.map(|append| StepMade {
+                id: append.message.id,
+                step: Step::new(state, now),
+                recipients: Some(append.recipients.clone()),
+            });
+            self.listening.tell(made.collect());
+        }
     }
 
     pub(crate) fn is_cluster(&self) -> bool {

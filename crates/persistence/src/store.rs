@@ -218,9 +218,10 @@ pub trait Store: Send + Sync + 'static {
     /// Whether messages survive the end of this process.
     fn is_durable(&self) -> bool;
 
-    /// Has a listener told, from now on, of the steps that the store makes by itself and writes down for receipts:
-    /// a message has expired, was taken back, or had to make way. It is told once that is so, and beside whoever
-    /// asked for it. There is one listener a store; one that never makes such steps has nothing to tell.
+    /// Has a listener told, from now on, of the steps that the store makes and that are not noted by others with
+    /// [`Store::record`]: a message was accepted or scheduled, has expired, was taken back, or had to make way. It is
+    /// told before whoever asked for it is answered. There is one listener a store; one that keeps no receipts may
+    /// tell nothing.
     fn listen(&self, listener: StepListener) {
         let _ = listener;
     }

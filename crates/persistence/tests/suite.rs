@@ -11,8 +11,8 @@ use msgserver_message::{
     Topic, UserId,
 };
 use msgserver_persistence::{
-    Append, Appended, Cancelled, Due, IfFull, Inbox, InboxLimit, Limits, MemoryStore, Recipients, Store,
-    StoreError, Swept,
+    Append, Appended, Cancelled, Due, IfFull, Inbox, InboxLimit, Limits, MemoryStore, Recipients, StepMade,
+    Store, StoreError, Swept,
 };
 
 #[path = "suite/promises.rs"]
@@ -192,7 +192,7 @@ macro_rules! keeps_its_promises {
                 each_step_is_told_in_order
                 what_is_not_known_has_no_receipt
                 a_receipt_is_forgotten_in_time
-                what_the_store_does_by_itself_is_told
+                each_step_that_the_store_makes_is_told_as_its_receipt_has_it
             }
             without_receipts {
                 nothing_is_noted

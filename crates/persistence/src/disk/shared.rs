@@ -53,7 +53,7 @@ pub(super) struct Checkpoint {
 
 impl Shared {
     pub(super) fn setting(&self, now: Timestamp) -> Setting {
-        Setting { limits: self.limits, now, process: self.process }
+        Setting { limits: self.limits, now, process: self.process, is_heard: self.listening.is_heard() }
     }
 
     /// All rows. While this is held nothing is committed, so it is not to be held for long.

@@ -131,12 +131,12 @@ impl Writer {
         drop(rows);
         let written = self.write(&changed, batch.iter().any(|work| work.is_urgent()));
         if written.is_ok() {
-            let mut recent = self.shared.recent.write();
+            // Before anybody can read what was accepted, and tell that it was sent.
+            self.shared.listening.tell(steps);
+            let current = &mut self.shared.recent.write().current;
             for (table, key, value) in changed.into_rows() {
-                recent.current.set(table, key, value);
+                current.set(table, key, value);
             }
-            drop(recent);
-            self.shared.listening.tell(&steps);
         }
         let written = self.note(written);
         for work in batch {

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Range;
 use std::ops::{Bound, ControlFlow};
 
-use msgserver_message::{MessageId, Step};
-
 use super::tables::{Row, Rows, Table, Tables, Visit};
-use crate::StoreError;
+use crate::{StepMade, StoreError};
 
 /// Rows that have changed, each with its value, or nothing if it is deleted.
 #[derive(Debug, Clone, Default)]
@@ -144,11 +142,8 @@ pub(crate) struct Changes<'r, R> {
     changed: Changed,
     /// What stood here before each change, since the last that is sure to stay.
     undo: Vec<Before>,
-    steps: Steps,
+    steps: Vec<StepMade>,
 }
-
-/// Steps of messages.
-pub(crate) type Steps = Vec<(MessageId, Vec<Step>)>;
 
 /// A row, and what was set for it before, if anything was.
 type Before = (Table, Vec<u8>, Option<Option<Vec<u8>>>);
@@ -180,7 +175,7 @@ impl<'r, R: Rows> Changes<'r, R> {
     }
 
     /// What is changed, and the steps that messages come to by it.
-    pub(crate) fn into_changed(self) -> (Changed, Steps) {
+    pub(crate) fn into_changed(self) -> (Changed, Vec<StepMade>) {
         (self.changed, self.steps)
     }
 
@@ -217,8 +212,8 @@ impl<R: Rows> Tables for Changes<'_, R> {
         self.set(table, key, None);
     }
 
-    fn tell(&mut self, id: MessageId, step: &Step) {
-        self.steps.push((id, vec![step.clone()]));
+    fn tell(&mut self, step: StepMade) {
+        self.steps.push(step);
     }
 }
 

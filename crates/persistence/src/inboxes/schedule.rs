@@ -41,6 +41,7 @@ impl<T: Tables> Inboxes<'_, T> {
                     known.places.clone_from(&seqs);
                     self.put_message(id, &known);
                 }
+                self.tell(Stage::Accepted, &append);
                 seqs
             }
             // There is nobody left to refuse it to. Nothing was changed before it was refused.

@@ -71,6 +71,7 @@ impl Shared {
             placed => Some(placed?),
         };
         self.messages.released(due, seqs.is_some(), now).await?;
+        self.tell(Stage::Accepted, seqs.is_some().then_some(append).into_iter(), now);
         let seqs = seqs.unwrap_or_default();
         Ok(Released { message: append.message.clone(), recipients: append.recipients.clone(), seqs })
     }
