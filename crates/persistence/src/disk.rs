@@ -18,8 +18,10 @@ use self::journal::Journal;
 use self::shared::{AllRows, Checkpoint, Recent, Shared};
 use self::writer::{Commit, Job, Work, Writer};
 use crate::inboxes::{Changes, Inboxes, Reading, Rounds};
+use crate::listening::Listening;
 use crate::{
-    Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, Store, StoreError, Swept,
+    Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, StepListener, Store, StoreError,
+    Swept,
 };
 
 mod check;
@@ -213,7 +215,7 @@ impl Ground<'_> {
             let rows = crate::inboxes::Over { changed: &recovered.changed, under: &*engine };
             let mut changes = Changes::new(&rows);
             let process = crate::inboxes::begin_process(&mut changes)?;
-            (process, changes.into_changed())
+            (process, changes.into_changed().0)
         };
         let (last, length) = recovered.last;
         let mut journal =
@@ -226,6 +228,7 @@ impl Ground<'_> {
             limits,
             process,
             recovery: recovered.recovery,
+            listening: Listening::default(),
             engine,
             files,
             freeze,
@@ -287,6 +290,12 @@ impl Store for DiskStore {
 
     fn is_durable(&self) -> bool {
         true
+    }
+
+    fn listen(&self, listener: StepListener) {
+        if let Ok(shared) = self.shared() {
+            shared.listening.begin(listener);
+        }
     }
 
     async fn append(&self, batch: Vec<Append>) -> Vec<Result<Appended, StoreError>> {

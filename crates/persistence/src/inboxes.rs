@@ -48,6 +48,8 @@ pub(crate) struct Setting {
     pub(crate) now: Timestamp,
     /// The number of this process. A device that is connected to another one is not: that one has crashed.
     pub(crate) process: u64,
+    /// Whether anybody listens to the steps that are made.
+    pub(crate) is_heard: bool,
 }
 
 impl<'t, T: Tables> Inboxes<'t, T> {

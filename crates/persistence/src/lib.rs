@@ -52,6 +52,7 @@ pub mod fuzz;
 #[cfg(feature = "redis")]
 mod go;
 mod inboxes;
+mod listening;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
@@ -66,6 +67,7 @@ pub use disk::steps;
 #[cfg(feature = "disk")]
 pub use disk::{Checked, DiskStore, Recovery, Stats};
 pub use error::{InboxLimit, StoreError};
+pub use listening::{StepListener, StepMade};
 pub use memory::MemoryStore;
 pub use store::{
     Append, Appended, Cancelled, Cursor, Device, Due, Entry, IfFull, Inbox, Limits, Recipients, Released,

@@ -9,14 +9,17 @@ use parking_lot::Mutex;
 
 use crate::inboxes::tables::{Row, Rows, Table, Tables, Visit};
 use crate::inboxes::{Changes, Inboxes, Reading, Rounds, Setting};
+use crate::listening::Listening;
 use crate::{
-    Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, Store, StoreError, Swept,
+    Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, StepListener, Store, StoreError,
+    Swept,
 };
 
 /// Inboxes that end with the process: for tests, and for servers whose messages matter only now.
 #[derive(Debug)]
 pub struct MemoryStore {
     limits: Limits,
+    listening: Listening,
     /// Nothing once closed.
     open: Mutex<Option<Open>>,
 }
@@ -37,11 +40,11 @@ impl MemoryStore {
     /// No inboxes yet.
     #[must_use]
     pub fn with_limits(limits: Limits) -> Self {
-        Self { limits, open: Mutex::new(Some(Open::default())) }
+        Self { limits, listening: Listening::default(), open: Mutex::new(Some(Open::default())) }
     }
 
     fn setting(&self, now: Timestamp) -> Setting {
-        Setting { limits: self.limits, now, process: 0 }
+        Setting { limits: self.limits, now, process: 0, is_heard: self.listening.is_heard() }
     }
 
     fn read<T>(
@@ -61,8 +64,9 @@ impl MemoryStore {
         let Open { tables, rounds } = open.as_mut().ok_or(CLOSED)?;
         let mut changes = Changes::new(tables);
         let done = work(&mut Inboxes::new(&mut changes, self.setting(now)), rounds)?;
-        let changed = changes.into_changed();
+        let (changed, steps) = changes.into_changed();
         tables.apply(changed.into_rows());
+        self.listening.tell(steps);
         Ok(done)
     }
 }
@@ -83,6 +87,10 @@ impl Store for MemoryStore {
 
     fn is_durable(&self) -> bool {
         false
+    }
+
+    fn listen(&self, listener: StepListener) {
+        self.listening.begin(listener);
     }
 
     async fn append(&self, batch: Vec<Append>) -> Vec<Result<Appended, StoreError>> {

@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
-use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Step, Timestamp, UserId};
+use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Stage, Step, Timestamp, UserId};
 
 use self::append::UnderWay;
 use self::inboxes::Inboxes;
 use self::link::Link;
 pub(crate) use self::link::{Ask, unavailable};
 use self::messages::Messages;
+use crate::listening::Listening;
 use crate::{
-    Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, Store, StoreError, Swept,
+    Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, StepListener, StepMade, Store,
+    StoreError, Swept,
 };
 
 mod append;
@@ -84,6 +86,7 @@ pub(crate) struct Shared {
     inboxes: Inboxes,
     messages: Messages,
     under_way: UnderWay,
+    listening: Listening,
     closed: AtomicBool,
 }
 
@@ -123,6 +126,7 @@ impl RedisStore {
             inboxes: Inboxes::new(Arc::clone(&link), limits, keep),
             messages: Messages::new(Arc::clone(&link), limits),
             under_way: UnderWay::default(),
+            listening: Listening::default(),
             closed: AtomicBool::new(false),
             link,
         });
@@ -152,6 +156,29 @@ impl Shared {
     pub(crate) async fn ask<T: ::redis::FromRedisValue>(&self, ask: Ask<'_>) -> Result<T, StoreError> {
         self.is_open()?;
         self.link.ask(ask).await
+    }
+
+    /// Notes steps that are made here and not by a session.
+    async fn make_steps(&self, steps: Vec<(MessageId, Vec<Step>)>) -> Result<(), StoreError> {
+        if self.listening.is_heard() {
+            let each = steps.iter().flat_map(|(id, steps)| steps.iter().map(|step| (*id, step.clone())));
+            let made = each.map(|(id, step)| StepMade { id, step, recipients: None });
+            // First of all: whatever becomes of the note, the message is gone.
+            self.listening.tell(made.collect());
+        }
+        self.messages.record(steps).await
+    }
+
+    /// Tells of steps that the rows of messages say.
+    fn tell<'a>(&self, state: Stage, appends: impl Iterator<Item = &'a Append>, now: Timestamp) {
+        if self.listening.is_heard() {
+            let made = appends.map(|append| StepMade {
+                id: append.message.id,
+                step: Step::new(state, now),
+                recipients: Some(append.recipients.clone()),
+            });
+            self.listening.tell(made.collect());
+        }
     }
 
     pub(crate) fn is_cluster(&self) -> bool {
@@ -185,6 +212,10 @@ impl Store for RedisStore {
 
     fn is_durable(&self) -> bool {
         true
+    }
+
+    fn listen(&self, listener: StepListener) {
+        self.shared.listening.begin(listener);
     }
 
     async fn append(&self, batch: Vec<Append>) -> Vec<Result<Appended, StoreError>> {

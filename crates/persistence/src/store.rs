@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use msgserver_message::{DeviceId, Message, MessageId, Receipt, Seq, Step, Timestamp, UserId};
 
-use crate::StoreError;
+use crate::{StepListener, StoreError};
 
 /// Whose inboxes a message goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,6 +217,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether messages survive the end of this process.
     fn is_durable(&self) -> bool;
+
+    /// Has a listener told, from now on, of the steps that the store makes and that are not noted by others with
+    /// [`Store::record`]: a message was accepted or scheduled, has expired, was taken back, or had to make way. It is
+    /// told before whoever asked for it is answered. There is one listener a store; one that keeps no receipts may
+    /// tell nothing.
+    fn listen(&self, listener: StepListener) {
+        let _ = listener;
+    }
 
     /// Keeps messages, each in all of its inboxes or in none; done once they are as safe as the store
     /// promises. The answers are in the order of the messages, and one may fail where others do not.

@@ -11,8 +11,8 @@ use msgserver_message::{
     Topic, UserId,
 };
 use msgserver_persistence::{
-    Append, Appended, Cancelled, Due, IfFull, Inbox, InboxLimit, Limits, MemoryStore, Recipients, Store,
-    StoreError, Swept,
+    Append, Appended, Cancelled, Due, IfFull, Inbox, InboxLimit, Limits, MemoryStore, Recipients, StepMade,
+    Store, StoreError, Swept,
 };
 
 #[path = "suite/promises.rs"]
@@ -117,12 +117,14 @@ async fn sweep(store: &dyn Store, now: Timestamp) -> Swept {
 
 /// What became of a message: each step with whose it is and why.
 async fn steps(store: &dyn Store, id: MessageId) -> Vec<String> {
-    let told = |step: &Step| {
-        let parts = [step.user.as_ref().map(UserId::as_str), step.reason.as_deref()];
-        [Some(step.state.as_str())].into_iter().chain(parts).flatten().collect::<Vec<_>>().join(" ")
-    };
     let receipt = store.receipt(id).await.unwrap();
-    receipt.map_or_else(Vec::new, |Receipt { steps, .. }| steps.iter().map(told).collect())
+    receipt.map_or_else(Vec::new, |Receipt { steps, .. }| steps.iter().map(text).collect())
+}
+
+/// A step, with whose it is and why.
+fn text(step: &Step) -> String {
+    let parts = [step.user.as_ref().map(UserId::as_str), step.reason.as_deref()];
+    [Some(step.state.as_str())].into_iter().chain(parts).flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// Each promise as a test of one store, which `$open` makes in a directory, with limits.
@@ -190,6 +192,7 @@ macro_rules! keeps_its_promises {
                 each_step_is_told_in_order
                 what_is_not_known_has_no_receipt
                 a_receipt_is_forgotten_in_time
+                each_step_that_the_store_makes_is_told_as_its_receipt_has_it
             }
             without_receipts {
                 nothing_is_noted

@@ -12,6 +12,7 @@ use super::engine::Sorted;
 use super::filesystem::Filesystem;
 use crate::inboxes::tables::{Row, Rows, Table, Visit};
 use crate::inboxes::{Changed, Over, Setting};
+use crate::listening::Listening;
 use crate::{Limits, StoreError};
 
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub(super) struct Shared {
     pub(super) freeze: usize,
     /// Whether reading takes a thread that may wait.
     pub(super) reads_wait: bool,
+    pub(super) listening: Listening,
     pub(super) recent: RwLock<Recent>,
     /// Why the last commit failed, if it did.
     pub(super) fault: Mutex<Option<StoreError>>,
@@ -57,7 +59,7 @@ pub(super) struct Checkpoint {
 
 impl Shared {
     pub(super) fn setting(&self, now: Timestamp) -> Setting {
-        Setting { limits: self.limits, now, process: self.process }
+        Setting { limits: self.limits, now, process: self.process, is_heard: self.listening.is_heard() }
     }
 
     /// All rows. While this is held nothing is committed, so it is not to be held for long.

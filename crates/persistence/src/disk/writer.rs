@@ -136,10 +136,12 @@ impl Writer {
             let more = batch.len() < BATCH && changes.bytes() < BATCH_BYTES;
             next = if more { waiting.try_recv().ok() } else { None };
         }
-        let changed = changes.into_changed();
+        let (changed, steps) = changes.into_changed();
         drop(rows);
         let written = self.write(&changed, batch.iter().any(|work| work.is_urgent()));
         if written.is_ok() {
+            // Before anybody can read what was accepted, and tell that it was sent.
+            self.shared.listening.tell(steps);
             let current = &mut self.shared.recent.write().current;
             for (table, key, value) in changed.into_rows() {
                 current.set(table, key, value);

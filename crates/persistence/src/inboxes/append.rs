@@ -52,6 +52,7 @@ impl<T: Tables> Inboxes<'_, T> {
             // What is known of a scheduled message is needed until it is released.
             self.tables.put(Table::Aging, tables::moment(row.since(), message.id), Vec::new());
         }
+        self.tell(if later.is_some() { Stage::Scheduled } else { Stage::Accepted }, append);
         Ok(if later.is_some() { Appended::Scheduled } else { Appended::New(places) })
     }
 

@@ -5,7 +5,7 @@ use std::collections::btree_map::Range;
 use std::ops::{Bound, ControlFlow};
 
 use super::tables::{Row, Rows, Table, Tables, Visit};
-use crate::StoreError;
+use crate::{StepMade, StoreError};
 
 /// Rows that have changed, each with its value, or nothing if it is deleted.
 #[derive(Debug, Clone, Default)]
@@ -142,6 +142,7 @@ pub(crate) struct Changes<'r, R> {
     changed: Changed,
     /// What stood here before each change, since the last that is sure to stay.
     undo: Vec<Before>,
+    steps: Vec<StepMade>,
 }
 
 /// A row, and what was set for it before, if anything was.
@@ -149,13 +150,15 @@ type Before = (Table, Vec<u8>, Option<Option<Vec<u8>>>);
 
 impl<'r, R: Rows> Changes<'r, R> {
     pub(crate) fn new(under: &'r R) -> Self {
-        Self { under, changed: Changed::default(), undo: Vec::new() }
+        Self { under, changed: Changed::default(), undo: Vec::new(), steps: Vec::new() }
     }
 
     /// Does something as a whole: if it fails, it leaves nothing behind.
     pub(crate) fn whole<T, E>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
         self.undo.clear();
+        let told = self.steps.len();
         work(self).inspect_err(|_| {
+            self.steps.truncate(told);
             while let Some((table, key, before)) = self.undo.pop() {
                 match before {
                     Some(before) => drop(self.changed.set(table, key, before)),
@@ -171,9 +174,9 @@ impl<'r, R: Rows> Changes<'r, R> {
         self.changed.bytes()
     }
 
-    /// What is changed.
-    pub(crate) fn into_changed(self) -> Changed {
-        self.changed
+    /// What is changed, and the steps that messages come to by it.
+    pub(crate) fn into_changed(self) -> (Changed, Vec<StepMade>) {
+        (self.changed, self.steps)
     }
 
     fn over(&self) -> Over<'_, R> {
@@ -207,6 +210,10 @@ impl<R: Rows> Tables for Changes<'_, R> {
 
     fn delete(&mut self, table: Table, key: Vec<u8>) {
         self.set(table, key, None);
+    }
+
+    fn tell(&mut self, step: StepMade) {
+        self.steps.push(step);
     }
 }
 
@@ -255,7 +262,7 @@ mod tests {
             let all = rows(&changes, &[], &[255], usize::MAX);
             prop_assert_eq!(&all, &rows(&direct, &[], &[255], usize::MAX));
             let mut applied = under.clone();
-            applied.apply(changes.into_changed().into_rows());
+            applied.apply(changes.into_changed().0.into_rows());
             prop_assert_eq!(all, rows(&applied, &[], &[255], usize::MAX));
         }
     }

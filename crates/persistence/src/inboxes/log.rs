@@ -190,7 +190,7 @@ impl<T: Tables> Inboxes<'_, T> {
         self.take_out(user, row, kept)?;
         let Some(head) = kept.head else { return Ok(()) };
         let step = Step { reason: reason.map(Into::into), ..Step::of(user, state, self.setting.now) };
-        self.record(head.id, vec![step])
+        self.make_step(head.id, step)
     }
 
     /// Takes out everything up to a number.

@@ -41,12 +41,13 @@ impl<T: Tables> Inboxes<'_, T> {
                     known.places.clone_from(&seqs);
                     self.put_message(id, &known);
                 }
+                self.tell(Stage::Accepted, &append);
                 seqs
             }
             // There is nobody left to refuse it to. Nothing was changed before it was refused.
             Err(StoreError::Full { user, .. }) => {
                 let step = Step::of(&user, Stage::Expired, self.setting.now);
-                self.record(id, vec![Step { reason: Some(reason::FULL.into()), ..step }])?;
+                self.make_step(id, Step { reason: Some(reason::FULL.into()), ..step })?;
                 Vec::new()
             }
             Err(fault) => return Err(fault),
@@ -61,7 +62,7 @@ impl<T: Tables> Inboxes<'_, T> {
             let key = tables::scheduled(Timestamp::from_millis(at), number, id);
             if self.tables.get(Table::Schedule, &key)?.is_some() {
                 self.tables.delete(Table::Schedule, key);
-                self.record(id, vec![Step::new(Stage::Cancelled, self.setting.now)])?;
+                self.make_step(id, Step::new(Stage::Cancelled, self.setting.now))?;
                 return Ok(Cancelled::TakenBack(1));
             }
         }

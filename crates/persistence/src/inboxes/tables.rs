@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use msgserver_message::{CollapseKey, DeviceId, MessageId, Seq, Timestamp, UserId};
 
-use crate::StoreError;
+use crate::{StepMade, StoreError};
 
 /// The tables. Their keys are made by the functions below, so that rows that belong together stand together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -87,6 +87,8 @@ pub(crate) trait Rows {
 pub(crate) trait Tables: Rows {
     fn put(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>);
     fn delete(&mut self, table: Table, key: Vec<u8>);
+    /// A message comes to a step by the changes: who listens to the store is told, once they are made.
+    fn tell(&mut self, _: StepMade) {}
 }
 
 /// A name with its length before it: else the keys of one user could lie between those of another.

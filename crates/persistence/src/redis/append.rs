@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use msgserver_message::{MessageId, Seq, Timestamp, UserId};
+use msgserver_message::{MessageId, Seq, Stage, Timestamp, UserId};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -171,6 +171,13 @@ impl Shared {
             let accepted = rows[at].as_ref().map_or(Ok(()), |_| accepted.clone());
             answers[at] = Some(placed.and_then(|seqs| accepted.map(|()| Appended::New(seqs))));
         }
+        let taken = |what: fn(&Appended) -> bool| {
+            let answered = appends.iter().zip(&answers);
+            let taken = answered.filter(move |(_, answer)| matches!(answer, Some(Ok(done)) if what(done)));
+            taken.map(|(append, _)| *append)
+        };
+        self.tell(Stage::Scheduled, taken(|done| *done == Appended::Scheduled), now);
+        self.tell(Stage::Accepted, taken(|done| matches!(done, Appended::New(_))), now);
         answers.into_iter().map(|answer| answer.expect("each is answered")).collect()
     }
 
@@ -224,7 +231,7 @@ impl Shared {
                 run => answers.extend(self.place_for_users(run, &mut steps).await),
             }
         }
-        if let Err(fault) = self.messages.record(steps).await {
+        if let Err(fault) = self.make_steps(steps).await {
             tracing::warn!(%fault, "steps of messages that went are not in their receipts");
         }
         answers

@@ -65,12 +65,13 @@ impl Shared {
             Err(StoreError::Full { user, .. }) => {
                 let step = Step::of(&user, Stage::Expired, now);
                 let step = Step { reason: Some(reason::FULL.into()), ..step };
-                self.messages.record(vec![(due.id, vec![step])]).await?;
+                self.make_steps(vec![(due.id, vec![step])]).await?;
                 None
             }
             placed => Some(placed?),
         };
         self.messages.released(due, seqs.is_some(), now).await?;
+        self.tell(Stage::Accepted, seqs.is_some().then_some(append).into_iter(), now);
         let seqs = seqs.unwrap_or_default();
         Ok(Released { message: append.message.clone(), recipients: append.recipients.clone(), seqs })
     }
@@ -79,7 +80,7 @@ impl Shared {
         let (users, nonce) = match self.messages.take_back(id).await? {
             TakenBack::Unknown => return Ok(Cancelled::Unknown),
             TakenBack::Taken => {
-                self.messages.record(vec![(id, vec![Step::new(Stage::Cancelled, Timestamp::now())])]).await?;
+                self.make_steps(vec![(id, vec![Step::new(Stage::Cancelled, Timestamp::now())])]).await?;
                 return Ok(Cancelled::TakenBack(1));
             }
             TakenBack::Placed(users, nonce) => (messages::users(&users)?, nonce),
@@ -96,7 +97,7 @@ impl Shared {
             }
         }
         let count = steps.len() as u64;
-        self.messages.record(vec![(id, steps)]).await?;
+        self.make_steps(vec![(id, steps)]).await?;
         Ok(if count > 0 { Cancelled::TakenBack(count) } else { Cancelled::TooLate })
     }
 

@@ -41,7 +41,7 @@ impl Shared {
         }
         // Before the next sweep, which would find the same users.
         index.write_noted().await?;
-        self.messages.record(steps).await?;
+        self.make_steps(steps).await?;
         Ok(swept)
     }
 }
