@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use msgserver_message::{DeviceId, Target, Timestamp, Topic, UserId};
+use msgserver_message::{DeviceId, Target, Timestamp, UserId};
 
 use crate::{Claims, PublishRight, TopicPattern};
 
@@ -43,7 +43,7 @@ impl Access {
 
     /// Whether a topic, or all topics of a pattern, may be followed.
     #[must_use]
-    pub fn may_follow(&self, topic: &Topic) -> bool {
+    pub fn may_follow(&self, topic: &str) -> bool {
         self.topics.iter().any(|pattern| pattern.covers(topic))
     }
 

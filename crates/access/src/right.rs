@@ -57,7 +57,7 @@ impl PublishRight {
             Target::Users(users) => users.iter().all(user),
             Target::Topic(topic) => rights.iter().any(|right| match right {
                 Self::Everything => true,
-                Self::Topics(pattern) => pattern.covers(topic),
+                Self::Topics(pattern) => pattern.covers(topic.as_str()),
                 _ => false,
             }),
             Target::All => rights.iter().any(|right| matches!(right, Self::Everything | Self::Notices)),
