@@ -53,9 +53,9 @@ impl Notice {
         self.framed.get(encoding)?.get_or_init(make).as_ref()
     }
 
-    /// Its bytes on the wire in the clear, in the encoding in which it is longest.
+    /// About how many bytes it is in each encoding.
     pub(crate) fn len(&self) -> usize {
-        self.framed.iter().map(Bytes::len).max().unwrap_or(0)
+        self.message.content.as_json().len()
     }
 
     /// The payload for encrypted sessions.

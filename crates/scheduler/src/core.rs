@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use msgserver_access::Access;
 use msgserver_message::{Seq, SessionId, UserId};
 use msgserver_persistence::{Device, Entry, Inbox, Store, StoreError};
 use msgserver_pool::{CloseReason, Events, Reactor, Session};
@@ -13,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
+use crate::grants::Grants;
 use crate::listening::FromReactor;
 use crate::occupancy::Occupancy;
 use crate::publisher::Publisher;
@@ -47,6 +49,7 @@ pub(crate) struct Core {
     pub(crate) redelivery: Redelivery,
     pub(crate) receipts: Receipts,
     pub(crate) publisher: Publisher,
+    pub(crate) grants: Grants,
     /// What is on its way into the store and nobody waits for.
     pub(crate) notes: TaskTracker,
     pub(crate) closed: AtomicBool,
@@ -98,6 +101,7 @@ impl Scheduler {
             redelivery: Redelivery::default(),
             receipts: Receipts::default(),
             publisher,
+            grants: Grants::default(),
             notes: TaskTracker::new(),
             workers: AtomicUsize::new(0),
             next_session: AtomicU64::new(1),
@@ -115,6 +119,8 @@ impl Scheduler {
         tokio::spawn(Arc::clone(&core).keep_receipts());
         tokio::spawn(Arc::clone(&core).keep_redelivering());
         tokio::spawn(Arc::clone(&core).keep_publishing(orders));
+        tokio::spawn(Arc::clone(&core).keep_access());
+        core.settings.gate.start();
         Ok(Self { core })
     }
 
@@ -309,8 +315,15 @@ impl Core {
     }
 
     /// Puts a session among those that are online.
-    pub(crate) fn bring_online(self: &Arc<Self>, session: Session) -> Weak<Session> {
+    pub(crate) fn bring_online(
+        self: &Arc<Self>,
+        session: Session,
+        access: Option<Arc<Access>>,
+    ) -> Weak<Session> {
         let session = Arc::new(session);
+        if let Some(access) = &access {
+            self.grants.add(&session, access);
+        }
         let earlier = self.parts.pool.insert(Arc::clone(&session));
         if self.settings.replacement == msgserver_pool::Replacement::Replace {
             for other in earlier {
@@ -320,6 +333,10 @@ impl Core {
             }
         }
         self.reactor().watch(&session);
+        // It may have been taken back while the session was not among those that are looked through.
+        if access.is_some_and(|access| self.settings.gate.has_revoked(&access)) {
+            self.dismiss(&session, CloseReason::Revoked);
+        }
         if self.store_for(session.user()).is_some() || !self.parts.queue.is_empty() {
             self.wake(session.user());
         }
@@ -337,6 +354,8 @@ impl Core {
             CloseReason::HeartbeatMissed => ByeCode::HeartbeatMissed,
             CloseReason::Replaced => ByeCode::Replaced,
             CloseReason::Dismissed => ByeCode::Dismissed,
+            CloseReason::TokenExpired => ByeCode::TokenExpired,
+            CloseReason::Revoked => ByeCode::Revoked,
             CloseReason::ShuttingDown => ByeCode::ShuttingDown,
             CloseReason::SlowConsumer => ByeCode::SlowConsumer,
             // There is nobody left to tell.
@@ -349,7 +368,7 @@ impl Core {
         self.encoders[session.encoding()].farewell(&bye, fault)
     }
 
-    fn dismiss(&self, session: &Session, reason: CloseReason) {
+    pub(crate) fn dismiss(&self, session: &Session, reason: CloseReason) {
         match self.bye(session, &reason) {
             Some(bye) => session.close_with(bye, reason),
             None => session.close(reason),

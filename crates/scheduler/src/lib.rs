@@ -62,6 +62,7 @@ mod entering;
 mod entrance;
 mod error;
 mod figures;
+mod grants;
 mod guest;
 mod listening;
 mod occupancy;

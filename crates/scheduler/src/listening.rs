@@ -34,7 +34,7 @@ impl Events for FromReactor {
                 error(ErrorCode::UnexpectedFrame, "hello is the first frame and comes once".to_owned(), None)
             }
             ClientFrame::Publish { reference, message } => {
-                match self.0.publisher.take(session, reference, &message) {
+                match self.0.publisher.take(session, self.0.grants.of(session), reference, &message) {
                     Ok(()) => return,
                     Err(refusal) => refusal,
                 }
@@ -58,6 +58,7 @@ impl Events for FromReactor {
 
     fn on_closed(&self, session: &Arc<Session>, reason: &CloseReason) {
         self.0.parts.pool.remove(session);
+        self.0.grants.remove(session);
         self.0.occupancies[session.encoding()].leave();
         self.0.left(session);
         if !matches!(reason, CloseReason::ClosedByPeer | CloseReason::Complete | CloseReason::ShuttingDown) {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use msgserver_access::Access;
 use msgserver_pool::Session;
 use msgserver_protocol::{ErrorCode, ServerFrame};
 use serde_json::Value;
@@ -60,6 +61,8 @@ impl fmt::Debug for Publishers {
 /// A `publish` frame of a session.
 pub(crate) struct Order {
     session: Arc<Session>,
+    /// What its token allows, if it has come with one.
+    access: Option<Arc<Access>>,
     reference: Value,
     /// The message, as `POST /v1/messages` takes it.
     message: Vec<u8>,
@@ -85,6 +88,7 @@ impl Publisher {
     pub(crate) fn take(
         &self,
         session: &Arc<Session>,
+        access: Option<Arc<Access>>,
         reference: Value,
         message: &Value,
     ) -> Result<(), ServerFrame> {
@@ -101,7 +105,7 @@ impl Publisher {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
             return Err(full(reference));
         }
-        let order = Order { session: Arc::clone(session), reference, message };
+        let order = Order { session: Arc::clone(session), access, reference, message };
         self.orders.try_send(order).map_err(|refused| {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
             full(refused.into_inner().reference)
@@ -116,15 +120,24 @@ impl Core {
         while waiting.recv_many(&mut orders, AT_ONCE).await > 0 {
             let mut batch = Vec::with_capacity(orders.len());
             let mut asked = Vec::with_capacity(orders.len());
-            for Order { session, reference, message } in orders.drain(..) {
+            for Order { session, access, reference, message } in orders.drain(..) {
                 self.publisher.bytes.fetch_sub(message.len(), Ordering::Relaxed);
-                let read = Publication::from_json(&message);
+                let read = Publication::from_json(&message)
+                    .map_err(|fault| (ErrorCode::Invalid, fault.to_string()))
+                    .and_then(|publication| match access {
+                        Some(access) if !access.may_publish(&publication.target) => {
+                            let detail =
+                                format!("this token does not allow to publish to {}", publication.target);
+                            Err((ErrorCode::Forbidden, detail))
+                        }
+                        _ => Ok(publication),
+                    });
                 asked.push((session, reference, read.map(|publication| batch.push(publication))));
             }
             let mut outcomes = scheduler.publish_batch(batch).await.into_iter();
             for (session, reference, read) in asked {
                 let answer = match read {
-                    Err(fault) => refusal(ErrorCode::Invalid, fault, reference),
+                    Err((code, detail)) => refusal(code, detail, reference),
                     Ok(()) => match outcomes.next().expect("an outcome for each publication") {
                         Ok(Published { id, state }) => {
                             ServerFrame::Published { reference, id, state: state.as_str().to_owned() }

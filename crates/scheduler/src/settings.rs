@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use msgserver_access::Gate;
 use msgserver_handshake::ServerKey;
 use msgserver_message::{MessageId, UserId};
 use msgserver_persistence::Store;
@@ -35,8 +36,10 @@ pub struct Settings {
     pub window: usize,
     /// How long a device that acknowledges may take to do so before what it was sent is sent again.
     pub ack_timeout: Duration,
-    /// Who may publish through a session.
+    /// Who may publish through a session, of those whom the gate does not ask.
     pub publishers: Publishers,
+    /// What is asked of who comes in, besides [`Parts::authentication`]: tokens, the application, API keys.
+    pub gate: Arc<Gate>,
     /// Over how long clients are told to spread their return when the server stops.
     pub return_within: Duration,
     /// How long a client may take to come online.
@@ -65,6 +68,7 @@ impl Default for Settings {
             window: 1000,
             ack_timeout: Duration::from_secs(30),
             publishers: Publishers::default(),
+            gate: Arc::default(),
             return_within: Duration::from_secs(5),
             opening_deadline: Duration::from_secs(10),
             text_grace: Duration::from_millis(200),
