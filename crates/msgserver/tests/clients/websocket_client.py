@@ -57,4 +57,5 @@ async def main(url, subprotocol, *headers):
     show({"closed": socket.close_code, "reason": socket.close_reason})
 
 
-asyncio.run(main(*sys.argv[1:]))
+# Gives up in the end: a test that waits for what does not come is to fail.
+asyncio.run(asyncio.wait_for(main(*sys.argv[1:]), 60))

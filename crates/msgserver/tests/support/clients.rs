@@ -34,9 +34,13 @@ impl Client {
         Self::start(Command::new(python()).args([script, url, subprotocol]).args(headers))
     }
 
-    /// curl, which shows the head of the answer as well.
+    /// curl, which shows the head of the answer as well, and gives up in the end.
     pub fn curl(arguments: &[&str]) -> Self {
-        Self::start(Command::new("curl").args(["--silent", "--no-buffer", "--include"]).args(arguments))
+        Self::start(
+            Command::new("curl")
+                .args(["--silent", "--no-buffer", "--include", "--max-time", "60"])
+                .args(arguments),
+        )
     }
 
     /// The next line that it prints; nothing at its end.
