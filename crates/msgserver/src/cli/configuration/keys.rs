@@ -243,9 +243,10 @@ pub(crate) static SECTIONS: &[Section] = &[
                 Box::new(Secrets(&mut c.webhook.secrets))
             }),
             Key::new("webhook_steps", "Which steps it is told of", |c| Box::new(Steps(&mut c.webhook.steps))),
-            Key::new("webhook_targets", "Whose messages it is told of", |c| {
+            Key::new("webhook_targets", "Whose messages it is told of", |c: &mut Configuration| {
                 Box::new(Targets(&mut c.webhook.targets))
-            }),
+            })
+            .by_default("every message"),
         ],
     },
     Section {
@@ -286,7 +287,8 @@ pub(crate) static WEBHOOK: &[Key<Webhook>] = &[
     })
     .by_default("must be given"),
     Key::new("steps", "Which steps are told", |w| Box::new(Steps(&mut w.steps))),
-    Key::new("targets", "Whose messages are told of", |w| Box::new(Targets(&mut w.targets))),
+    Key::new("targets", "Whose messages are told of", |w: &mut Webhook| Box::new(Targets(&mut w.targets)))
+        .by_default("every message"),
     Key::new("timeout", "How long a request may take", |w| {
         Box::new(Time(&mut w.timeout, millis(10)..=hours(1)))
     }),

@@ -177,8 +177,7 @@ impl Value for Targets<'_> {
     }
 
     fn expected(&self) -> String {
-        "\"all\", \"user/NAME\" or \"topic/NAME\", where NAME may end with *; none for every message"
-            .to_owned()
+        "\"all\", \"user/NAME\" or \"topic/NAME\", where NAME may end with *".to_owned()
     }
 
     fn set(&mut self, text: &str) -> Option<()> {
