@@ -101,6 +101,7 @@ async fn every_call_that_the_document_names_is_answered_as_it_says() {
         filter: None,
         authentication: None,
         failed_callback: None,
+        witness: None,
     };
     let scheduler = Scheduler::start(parts, Settings::default()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -21,6 +21,7 @@ async fn says(request: &str) -> String {
         filter: None,
         authentication: None,
         failed_callback: None,
+        witness: None,
     };
     let scheduler = Scheduler::start(parts, Settings::default()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -20,6 +20,7 @@ use crate::occupancy::Occupancy;
 use crate::publisher::Publisher;
 use crate::receipts::Receipts;
 use crate::redelivery::Redelivery;
+use crate::telling::Telling;
 use crate::{Door, Figures, Parts, PublishError, Settings};
 
 /// How long the store may take to say how it is.
@@ -48,6 +49,7 @@ pub(crate) struct Core {
     pub(crate) schedule: Notify,
     pub(crate) redelivery: Redelivery,
     pub(crate) receipts: Receipts,
+    pub(crate) telling: Arc<Telling>,
     pub(crate) publisher: Publisher,
     pub(crate) grants: Grants,
     /// What is on its way into the store and nobody waits for.
@@ -87,6 +89,11 @@ impl Scheduler {
         let of_door = |door: &Door| Arc::new(Occupancy::of_door(door.max_connections, &whole));
         let occupancies = parts.doors.iter().map(of_door).collect();
         let (publisher, orders) = Publisher::new();
+        let telling = Arc::new(Telling::new(parts.witness.clone()));
+        if let Some(store) = parts.store.as_ref().filter(|_| telling.has_witness()) {
+            let telling = Arc::clone(&telling);
+            store.listen(Arc::new(move |steps| telling.tell_made(steps)));
+        }
         let core = Arc::new(Core {
             parts,
             encoders,
@@ -100,6 +107,7 @@ impl Scheduler {
             schedule: Notify::new(),
             redelivery: Redelivery::default(),
             receipts: Receipts::default(),
+            telling,
             publisher,
             grants: Grants::default(),
             notes: TaskTracker::new(),

@@ -34,6 +34,7 @@
 //!     filter: None,
 //!     authentication: Some(Arc::new(SharedSecret::new("123456"))),
 //!     failed_callback: None,
+//!     witness: None,
 //! };
 //! let scheduler = Scheduler::start(parts, Settings::default())?;
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -75,6 +76,7 @@ mod redelivery;
 mod refusal;
 mod seldom;
 mod settings;
+mod telling;
 
 pub use acceptor::Acceptor;
 pub use admission::{AsyncFunction, Authenticate, Filter, Networks, SharedSecret};
@@ -86,4 +88,4 @@ pub use figures::Figures;
 pub use publication::{InvalidPublication, Publication, Published};
 pub use publisher::Publishers;
 pub use refusal::Refusal;
-pub use settings::{Door, FailedCallback, FailedDelivery, FailureReason, Parts, Settings};
+pub use settings::{Door, FailedCallback, FailedDelivery, FailureReason, Parts, Settings, Witness};

@@ -73,7 +73,7 @@ impl Core {
     pub(crate) fn acknowledged(self: &Arc<Self>, session: &Arc<Session>, seq: Seq) {
         let Some(store) = self.store_for(session.user()).cloned() else { return };
         let (safe, note) = session.acknowledge(seq);
-        self.receipts.note(session, safe, true);
+        self.note(session, safe, true);
         if session.has_room_again() {
             self.wake(session.user());
         }
@@ -106,7 +106,7 @@ impl Core {
     fn left(self: &Arc<Self>, session: &Arc<Session>) {
         let Some((sent, in_flight)) = session.leave() else { return };
         let Some(store) = self.store_for(session.user()).cloned() else { return };
-        self.receipts.note(session, in_flight, false);
+        self.note(session, in_flight, false);
         let session = Arc::clone(session);
         self.notes.spawn_on(
             async move {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use msgserver_access::Gate;
 use msgserver_handshake::ServerKey;
-use msgserver_message::{MessageId, UserId};
+use msgserver_message::{MessageId, Stage, Step, Target, UserId};
 use msgserver_persistence::Store;
 use msgserver_pool::{Pool, ReactorOptions, Replacement};
 use msgserver_protocol::Encoder;
@@ -109,6 +109,19 @@ pub struct Parts {
     pub authentication: Option<Arc<dyn Authenticate>>,
     /// Is told of each try that failed.
     pub failed_callback: Option<FailedCallback>,
+    /// Is told what becomes of messages.
+    pub witness: Option<Arc<dyn Witness>>,
+}
+
+/// Is told what becomes of messages, in the words of their receipts. Of one message in order, and twice what happens
+/// twice.
+pub trait Witness: Send + Sync + 'static {
+    /// Whether it is to be told of this stage; the work is spared otherwise.
+    fn wants(&self, stage: Stage) -> bool;
+
+    /// A message has come to a step; of one of the message as a whole, whom it is for, if that is known. Called
+    /// where messages are delivered and kept: must not wait.
+    fn tell(&self, id: MessageId, step: &Step, target: Option<&Target>);
 }
 
 /// A try that failed.
