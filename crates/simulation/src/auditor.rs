@@ -43,6 +43,14 @@ struct Fate {
     cancelling: u32,
 }
 
+impl Fate {
+    /// Whether its time may have been over when the clock was at `latest`.
+    fn may_have_expired(&self, latest: Timestamp) -> bool {
+        let starts = self.order.deliver_at.map_or(self.submitted_wall, |at| at.max(self.submitted_wall));
+        self.order.ttl.is_some_and(|ttl| starts.saturating_add(ttl) <= latest)
+    }
+}
+
 /// Hears from publishers and clients what they have asked for and got, and tells the first promise that is broken.
 /// Clones are the same auditor.
 #[derive(Debug, Clone)]
@@ -52,8 +60,9 @@ pub(crate) struct Auditor {
     trace: Trace,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Books {
+    trace: Trace,
     step: u64,
     fates: Vec<Fate>,
     devices: BTreeMap<(UserId, DeviceId), DeviceLog>,
@@ -66,8 +75,16 @@ struct Books {
 
 impl Auditor {
     pub(crate) fn new(clock: Clock, trace: Trace, limit: u64) -> Self {
-        let books = Arc::new(Mutex::new(Books { limit, ..Books::default() }));
-        Self { books, clock, trace }
+        let books = Books {
+            trace: trace.clone(),
+            step: 0,
+            fates: Vec::new(),
+            devices: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            limit,
+            broken: None,
+        };
+        Self { books: Arc::new(Mutex::new(books)), clock, trace }
     }
 
     pub(crate) fn broken(&self) -> Option<Broken> {
@@ -194,8 +211,9 @@ impl Auditor {
         let latest = if fate.answered.is_some() { fate.answered_wall } else { self.clock.latest() };
         let starts = fate.order.deliver_at.map_or(latest, |at| at.max(latest));
         let expired = fate.order.ttl.is_some_and(|ttl| starts.saturating_add(ttl) <= sent_at);
+        let was_over = fate.may_have_expired(self.clock.latest());
         let log = books.log(user, device);
-        let taken = log.take(seq, number, redelivered).and_then(|fresh| {
+        let taken = log.take(seq, number, redelivered, was_over).and_then(|fresh| {
             if fresh {
                 log.check_order(number, priority, submitted, answered).map(|()| fresh)
             } else {
@@ -231,16 +249,6 @@ impl Auditor {
         self.books.lock().log(user, device).acknowledge(seq);
     }
 
-    /// What a client has got and not acknowledged is not more than its window.
-    pub(crate) fn check_window(&self, user: &UserId, device: &DeviceId, window: usize) {
-        let books = &mut *self.books.lock();
-        let in_flight = books.log(user, device).in_flight();
-        if in_flight > window {
-            let detail = format!("{user}/{device} has {in_flight} in flight, and its window is {window}");
-            books.fail(Promise::WindowHolds, detail);
-        }
-    }
-
     /// Where a cursor stands.
     pub(crate) fn check_cursor(&self, user: &UserId, device: &DeviceId, cursor: Seq) {
         self.books.lock().check_cursor(user, device, cursor);
@@ -269,7 +277,9 @@ impl Auditor {
 
 impl Books {
     fn fail(&mut self, promise: Promise, detail: impl Into<String>) {
-        self.broken.get_or_insert_with(|| Broken { promise, detail: detail.into() });
+        let detail = detail.into();
+        self.trace.note(format_args!("BROKEN {promise}: {detail}"));
+        self.broken.get_or_insert(Broken { promise, detail });
     }
 
     fn log(&mut self, user: &UserId, device: &DeviceId) -> &mut DeviceLog {
@@ -300,8 +310,6 @@ impl Books {
     /// Whether a user may never get a message that was accepted.
     fn is_excused(&self, fate: &Fate, user: &UserId, now: Timestamp) -> bool {
         let order = &fate.order;
-        let starts = order.deliver_at.map_or(fate.submitted_wall, |at| at.max(fate.submitted_wall));
-        let may_have_expired = order.ttl.is_some_and(|ttl| starts.saturating_add(ttl) <= now);
         let may_be_before = |other: &Fate| {
             other.answered.is_some_and(|answered| answered < fate.submitted)
                 && other.order.deliver_at.is_none()
@@ -316,7 +324,7 @@ impl Books {
             });
         let to_user = self.fates.iter().filter(|fate| fate.order.users.contains(user)).count() as u64;
         let taken_back = fate.taken_back || fate.cancelling > 0;
-        may_have_expired || collapsed || taken_back || to_user > self.limit
+        fate.may_have_expired(now) || collapsed || taken_back || to_user > self.limit
     }
 }
 

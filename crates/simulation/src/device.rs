@@ -63,6 +63,7 @@ impl DeviceLog {
         seq: Option<Seq>,
         number: Number,
         redelivered: bool,
+        was_over: bool,
     ) -> Result<bool, Broken> {
         let Some(seq) = seq else {
             if self.on_connection.contains(&number) {
@@ -82,6 +83,10 @@ impl DeviceLog {
             return Ok(false);
         }
         if seq <= self.last {
+            if was_over {
+                // It was passed over, and then the clock was set back: the client passes over it as well.
+                return Ok(false);
+            }
             return broken(Promise::InOrder, format!("got {seq} after {}, for the first time", self.last));
         }
         self.last = seq;
@@ -116,10 +121,6 @@ impl DeviceLog {
     /// Up to where its cursor may stand, if that is known.
     pub(crate) fn acknowledged(&self) -> Option<Seq> {
         Some(self.acknowledged.max(self.base?)).filter(|_| self.acknowledges)
-    }
-
-    pub(crate) fn in_flight(&self) -> usize {
-        self.seen.range(self.acknowledged.next()..).count()
     }
 
     pub(crate) fn last(&self) -> Seq {
