@@ -172,6 +172,8 @@ impl Client {
         loop {
             let now = self.clock.wall();
             let entries = self.store.read(user, tail, self.chance.between(1, 20) as usize).await?;
+            // The clock may have been set while it was read.
+            let now = now.min(self.clock.wall());
             let is_end = entries.is_empty();
             for entry in entries {
                 let number = order::number(&entry.message.content);

@@ -3,11 +3,13 @@
 use msgserver_simulation::{Scene, run};
 
 fn kept(scene: Scene, seeds: impl IntoIterator<Item = u64>) {
+    let mut events = 0;
     for seed in seeds {
         let outcome = run(scene, seed);
         assert_eq!(outcome.broken, None, "seed {seed} of {scene}");
-        assert!(outcome.trace.len() > 20, "seed {seed} of {scene} did nothing");
+        events += outcome.trace.len();
     }
+    assert!(events > 5_000, "next to nothing has happened");
 }
 
 #[test]
@@ -23,8 +25,9 @@ fn the_store_keeps_every_promise() {
 }
 
 /// Each of these has found a fault: what came after a disk that failed stood on what was not in any journal; a disk
-/// that had written the end of a journal in another order was taken for a damaged one.
+/// that had written the end of a journal in another order was taken for a damaged one; a journal that a power cut
+/// had brought back was believed.
 #[test]
 fn what_was_found_once_stays_mended() {
-    kept(Scene::Inboxes, [10, 49, 64, 83, 95, 109, 113, 221, 223, 462]);
+    kept(Scene::Inboxes, [10, 49, 64, 83, 95, 109, 113, 221, 223, 462, 2655, 3009, 3466]);
 }
