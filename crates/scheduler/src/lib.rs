@@ -75,6 +75,8 @@ mod redelivery;
 mod refusal;
 mod seldom;
 mod settings;
+#[cfg(feature = "simulation")]
+mod simulation;
 
 pub use acceptor::Acceptor;
 pub use admission::{AsyncFunction, Authenticate, Filter, Networks, SharedSecret};
