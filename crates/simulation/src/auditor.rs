@@ -17,6 +17,8 @@ use crate::trace::Trace;
 pub(crate) enum Answer {
     /// Accepted, for the first time.
     New,
+    /// Accepted, for the first time or as before.
+    Taken,
     /// Accepted, as before.
     Duplicate,
     /// Refused for good.
@@ -167,14 +169,19 @@ impl Auditor {
         books.check_cancelled(number);
     }
 
-    /// A device says hello.
-    pub(crate) fn hello(&self, user: &UserId, device: &DeviceId, acknowledges: bool) {
+    /// A device says hello; gives the number of its connection.
+    pub(crate) fn hello(&self, user: &UserId, device: &DeviceId, acknowledges: bool) -> u64 {
         self.trace.note(format_args!("hello {user}/{device}"));
         let books = &mut *self.books.lock();
         books.step += 1;
         let key = (user.clone(), device.clone());
-        let log = books.devices.entry(key).or_insert_with(|| DeviceLog::new(books.step, acknowledges));
-        log.begin_connection();
+        let log = books.devices.entry(key).or_insert_with(|| DeviceLog::new(acknowledges));
+        log.begin_connection()
+    }
+
+    /// Whether a client still listens to its connection of this number, and not to a later one.
+    pub(crate) fn listens(&self, user: &UserId, device: &DeviceId, connection: u64) -> bool {
+        self.books.lock().log(user, device).connection == connection
     }
 
     /// It is welcome, and its cursor stands at `cursor`.
@@ -249,6 +256,16 @@ impl Auditor {
         self.books.lock().log(user, device).acknowledge(seq);
     }
 
+    /// What a client has got and not acknowledged is not more than its window.
+    pub(crate) fn check_window(&self, user: &UserId, device: &DeviceId, window: usize) {
+        let books = &mut *self.books.lock();
+        let in_flight = books.log(user, device).in_flight();
+        if in_flight > window {
+            let detail = format!("{user}/{device} has {in_flight} in flight, and its window is {window}");
+            books.fail(Promise::WindowHolds, detail);
+        }
+    }
+
     /// Where a cursor stands.
     pub(crate) fn check_cursor(&self, user: &UserId, device: &DeviceId, cursor: Seq) {
         self.books.lock().check_cursor(user, device, cursor);
@@ -257,6 +274,20 @@ impl Auditor {
     /// The last number that a client has kept.
     pub(crate) fn last(&self, user: &UserId, device: &DeviceId) -> Seq {
         self.books.lock().log(user, device).last()
+    }
+
+    /// All is over, and this is left.
+    pub(crate) fn at_rest(&self, missing: Option<String>, scheduled: bool, stored: u64) {
+        if let Some(missing) = missing {
+            self.fail(Promise::AcceptedIsKept, missing);
+        }
+        if scheduled {
+            self.fail(Promise::ComesToRest, "something is scheduled still");
+        }
+        if stored > 0 {
+            let detail = format!("{stored} messages are kept that every device has acknowledged");
+            self.fail(Promise::PassedIsTrimmed, detail);
+        }
     }
 
     /// What is missing when all is over.
