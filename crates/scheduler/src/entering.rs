@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use msgserver_persistence::Cursor;
-use msgserver_pool::{Session, SessionSetup, Standing};
+use msgserver_pool::{Connection, Session, SessionSetup, Standing};
 use msgserver_protocol::{ByeCode, Cipher, ServerFrame};
 
 use crate::core::Core;
@@ -45,7 +45,7 @@ impl Core {
     pub(crate) async fn enter(
         self: &Arc<Self>,
         expected: Expected,
-        socket: io::Result<std::net::TcpStream>,
+        socket: io::Result<impl Into<Connection>>,
         head: Bytes,
     ) -> Option<Weak<Session>> {
         let (user, device) = (expected.guest.user.clone(), expected.guest.device.clone());
@@ -67,7 +67,7 @@ impl Core {
     pub(crate) fn enter_now(
         self: &Arc<Self>,
         expected: Expected,
-        socket: std::net::TcpStream,
+        socket: impl Into<Connection>,
         head: Bytes,
     ) -> io::Result<Weak<Session>> {
         let Expected { guest, encoding, place, cursor } = expected;

@@ -32,13 +32,13 @@ pub struct Visitor {
 
 /// A client for whom everything is ready but its connection.
 pub struct Admitted {
-    core: Arc<Core>,
-    expected: Expected,
+    pub(crate) core: Arc<Core>,
+    pub(crate) expected: Expected,
 }
 
 /// A session that another door has brought online.
 #[derive(Debug, Clone)]
-pub struct Entered(Weak<Session>);
+pub struct Entered(pub(crate) Weak<Session>);
 
 impl Entered {
     /// Ends the session as an answer ends that is complete, if it is still there.

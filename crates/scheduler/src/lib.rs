@@ -76,6 +76,8 @@ mod redelivery;
 mod refusal;
 mod seldom;
 mod settings;
+#[cfg(feature = "simulation")]
+mod simulation;
 mod telling;
 
 pub use acceptor::Acceptor;
