@@ -31,6 +31,10 @@ mod door;
 pub use builder::{BuildError, Server, ServerBuilder};
 pub use choice::{Choice, Encryption};
 pub use door::Door;
+pub use msgserver_access::{
+    Access, Address, ApiKey, Claims, Denied, Gate, Hook, Key, KeyError, KeyRing, KeySource, PublishRight,
+    Revocation, RevocationError, Revocations, Scope, TokenRules, Tokens, TopicPattern,
+};
 pub use msgserver_handshake::{HandshakeError, ServerKey};
 #[cfg(feature = "http")]
 pub use msgserver_http_api::HttpApi;

@@ -6,6 +6,7 @@ use msgserver::Replacement;
 use msgserver_handshake::KEY_BITS;
 
 use super::key::Key;
+use super::proof::{ApiKeyList, Text, Texts, Url};
 use super::value::{
     Address, Count, Directory, File, Level, Limit, NetworkList, OneOf, OriginList, Secret, Size, StoreName,
     Switch, Time,
@@ -74,9 +75,52 @@ pub(crate) static SECTIONS: &[Section] = &[
             Key::new("api_key", "Publishers send `Authorization: Bearer SECRET`", |c| {
                 Box::new(Secret(&mut c.api_key))
             }),
+            Key::new("api_keys", "More keys, each for its scopes, known by their hashes", |c| {
+                Box::new(ApiKeyList(&mut c.api_keys))
+            }),
             Key::new("allow_anonymous", "Open doors to the network without authentication or key", |c| {
                 Box::new(Switch(&mut c.allow_anonymous))
             }),
+        ],
+    },
+    Section {
+        title: "Access tokens",
+        keys: &[
+            Key::new("tokens.secret", "Secret that tokens are signed with (HS256)", |c| {
+                Box::new(Secret(&mut c.tokens.secret))
+            }),
+            Key::new(
+                "tokens.key_file",
+                "Keys of tokens: PEM, a JWK or JWKS, or a secret; read again when it changes",
+                |c| Box::new(File(&mut c.tokens.key_file)),
+            ),
+            Key::new("tokens.jwks_url", "Where the public keys of tokens are, as a JWKS", |c| {
+                Box::new(Url(&mut c.tokens.jwks_url))
+            }),
+            Key::new(
+                "tokens.refresh",
+                "How often they are asked for, besides when a token names an unknown one",
+                |c| Box::new(Time(&mut c.tokens.refresh, millis(1000)..=hours(24))),
+            ),
+            Key::new(
+                "tokens.audience",
+                "A token's aud has to be one of these; without them it has none",
+                |c| Box::new(Texts(&mut c.tokens.rules.audience)),
+            ),
+            Key::new("tokens.issuer", "A token's iss has to be this one", |c| {
+                Box::new(Text(&mut c.tokens.rules.issuer))
+            }),
+            Key::new("tokens.leeway", "How far the clocks of who makes tokens may differ", |c| {
+                Box::new(Time(&mut c.tokens.rules.leeway, Duration::ZERO..=hours(1)))
+            }),
+            Key::new("tokens.hook_url", "Where the application is asked about who comes", |c| {
+                Box::new(Url(&mut c.tokens.hook_url))
+            }),
+            Key::new(
+                "tokens.hook_deadline",
+                "How long its answer may take; without one nobody is let in",
+                |c| Box::new(Time(&mut c.tokens.hook_deadline, millis(10)..=millis(60_000))),
+            ),
         ],
     },
     Section {
