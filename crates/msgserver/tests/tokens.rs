@@ -510,3 +510,52 @@ fn a_door_to_the_network_counts_as_guarded_where_tokens_are_asked_for() {
         check(&["--tokens-jwks-url", "https://ada:s3cret@id.example/", "--api-keys", "s3cret"]);
     assert!(code == Some(2) && faults.lines().count() >= 2 && !faults.contains("s3cret"), "{faults}");
 }
+
+/// The blocks of a language in docs/tokens.md.
+fn examples(language: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/tokens.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).map(|block| block.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_examples_of_the_document_make_tokens_that_count() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let run = |program: &str, name: &str, text: &str| {
+        std::fs::write(at.join(name), text).unwrap();
+        let mut command = Command::new(program);
+        let output = command.arg(name).current_dir(at).env("MSGSERVER_TOKENS__SECRET", SECRET).output();
+        let output = output.unwrap_or_else(|fault| panic!("{program}: {fault}; scripts/test installs it"));
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    };
+    let python = examples("python");
+    let tokens = [
+        run("bash", "sign.sh", &examples("bash")[0]),
+        run(support::tokens::python(), "sign.py", &python[0]),
+        run("node", "sign.js", &examples("js")[0]),
+    ];
+    let server = start(at, &["--tokens-key-file", at.join("public.pem").to_str().unwrap()]);
+    assert_eq!(tokens.each_ref().map(|token| answer(&server, token)), ["ada"; 3], "{tokens:?}");
+}
+
+#[test]
+fn the_application_of_the_document_lets_in_whom_it_knows() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("who.py");
+    std::fs::write(&script, &examples("python")[1]).unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = Command::new(support::tokens::python());
+    let child = command.arg(&script).arg(free.port().to_string()).stderr(std::process::Stdio::null()).spawn();
+    let child = Mutex::new(child.unwrap());
+    let _end = AtEnd(|| {
+        let mut child = child.lock().unwrap();
+        let _ = child.kill();
+        let _ = child.wait();
+    });
+    let server = Server::start(directory.path(), &["--tokens-hook-url", &format!("http://{free}/who")]);
+    until(|| (answer(&server, "a-session-of-ada") == "ada").then_some(()));
+    assert_eq!(answer(&server, "a-session-of-eve"), "unauthorized");
+}

@@ -16,6 +16,11 @@ static PYTHON: LazyLock<&str> = LazyLock::new(|| {
     found.expect("python3 and its packages `jwt` and `cryptography` are needed; scripts/test installs them")
 });
 
+/// A Python with PyJWT.
+pub fn python() -> &'static str {
+    *PYTHON
+}
+
 fn printed(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
