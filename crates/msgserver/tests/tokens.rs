@@ -559,3 +559,55 @@ fn the_application_of_the_document_lets_in_whom_it_knows() {
     until(|| (answer(&server, "a-session-of-ada") == "ada").then_some(()));
     assert_eq!(answer(&server, "a-session-of-eve"), "unauthorized");
 }
+
+#[test]
+fn keys_come_over_https_from_who_has_a_certificate_that_the_system_trusts() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let key = "ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2";
+    let name = "-addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE -subj /CN=id";
+    for arguments in [
+        format!("req -x509 -newkey {key} -keyout ca.key -out ca.pem -subj /CN=authority"),
+        format!("req -x509 -CA ca.pem -CAkey ca.key -newkey {key} -keyout id.key -out id.pem {name}"),
+    ] {
+        let output = Command::new("openssl").args(arguments.split(' ')).current_dir(at).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let pair = KeyPair::make(at, "key", "RS256");
+    std::fs::create_dir(at.join("www")).unwrap();
+    std::fs::write(at.join("www/keys"), json!({"keys": [pair.jwk("1")]}).to_string()).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/https_server.py");
+    let mut command = Command::new(support::tokens::python());
+    command.args([script, "www", "id.pem", "id.key"]).current_dir(at);
+    let mut child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut port = String::new();
+    std::io::BufRead::read_line(&mut BufReader::new(child.stdout.take().unwrap()), &mut port).unwrap();
+    let child = Mutex::new(child);
+    let _end = AtEnd(|| {
+        let mut child = child.lock().unwrap();
+        let _ = child.kill();
+        let _ = child.wait();
+    });
+    let url = format!("https://127.0.0.1:{}/keys", port.trim());
+    let token = pair.sign_as("1", &claims("ada"));
+    // Somebody else's authority, under the same name.
+    let arguments = format!("req -x509 -newkey {key} -keyout other.key -out other.pem -subj /CN=authority");
+    assert!(
+        Command::new("openssl").args(arguments.split(' ')).current_dir(at).output().unwrap().status.success()
+    );
+    for (roots, expected) in [(at.join("ca.pem"), "ada"), (at.join("other.pem"), "unavailable")] {
+        let other = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_msgserver"));
+        command.env("SSL_CERT_FILE", &roots).args(["serve", "--tokens-jwks-url", &url]);
+        command.args(["--listen", "off", "--frame", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+        let server = Server::run(command, other.path());
+        if expected == "ada" {
+            until(|| (answer(&server, &token) == expected).then_some(()));
+        } else {
+            until(|| server.log().contains("cannot be read").then_some(()));
+            assert_eq!(answer(&server, &token), expected);
+            assert!(server.log().contains("certificate"), "{}", server.log());
+        }
+    }
+}
