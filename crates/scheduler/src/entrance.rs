@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use msgserver_access::Scope;
+use msgserver_access::{Gate, Scope};
 use msgserver_message::{DeviceId, Seq, UserId};
 use msgserver_persistence::StoreError;
 use msgserver_pool::{CloseReason, Session};
@@ -56,6 +56,12 @@ impl Scheduler {
         self.core.encoders.iter().position(|encoder| {
             encoder.protocol().name() == protocol && encoder.serializer().name() == serializer
         })
+    }
+
+    /// What is asked of who comes in.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.core.settings.gate
     }
 
     /// Whether clients have to prove who they are.

@@ -4,11 +4,13 @@ mod config;
 mod configuration;
 mod descriptors;
 mod doors;
+mod gate;
 mod listen;
 mod log;
 mod ready_file;
 mod send;
 mod serve;
+mod token;
 
 use std::process::ExitCode;
 
@@ -30,6 +32,8 @@ enum Command {
     Send(send::Send),
     /// Connect as a client; print what arrives and acknowledge it
     Listen(listen::Listen),
+    /// Make an access token for a user or for a publisher, or an API key
+    Token(token::Token),
     /// Check a configuration, or print what is in force
     Config(config::Config),
     /// Print completions for a shell
@@ -45,6 +49,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Send(send) => send.run(),
         Command::Listen(listen) => listen.run(),
+        Command::Token(token) => token.run(),
         Command::Config(config) => config.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "msgserver", &mut std::io::stdout());
