@@ -17,7 +17,7 @@ use self::filesystem::{Filesystem, Local};
 use self::journal::Journal;
 use self::shared::{AllRows, Checkpoint, Recent, Shared};
 use self::writer::{Commit, Job, Work, Writer};
-use crate::inboxes::{Changes, Inboxes, Reading, Rounds};
+use crate::inboxes::{Changes, Inboxes, Reading, Rounds, corrupt};
 use crate::listening::Listening;
 use crate::{
     Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, StepListener, Store, StoreError,
@@ -30,13 +30,17 @@ mod engine;
 mod files;
 mod filesystem;
 mod journal;
+mod looking;
 mod recovery;
+mod salvage;
 mod shared;
 #[cfg(feature = "simulation")]
 pub mod steps;
+mod transfer;
 mod writer;
 
 pub use self::check::{Checked, Recovery, Stats};
+pub use self::transfer::{Exported, Imported};
 
 const NAME: &str = "disk";
 
@@ -109,18 +113,7 @@ impl DiskStore {
     /// As [`DiskStore::open`].
     pub fn with_limits(directory: impl AsRef<Path>, limits: Limits) -> Result<Self, StoreError> {
         let directory = directory.as_ref();
-        let named = |fault| match fault {
-            StoreError::Unavailable { store, detail } => StoreError::Unavailable {
-                store,
-                detail: format!("data directory {}: {detail}", directory.display()),
-            },
-            StoreError::Corrupt { store, detail } => StoreError::Corrupt {
-                store,
-                detail: format!("data directory {}: {detail}", directory.display()),
-            },
-            fault => fault,
-        };
-        Self::open_in(directory, limits).map_err(named)
+        Self::open_in(directory, limits).map_err(|fault| named(directory, fault))
     }
 
     fn open_in(directory: &Path, limits: Limits) -> Result<Self, StoreError> {
@@ -152,14 +145,23 @@ impl DiskStore {
         now: Timestamp,
         mut work: impl FnMut(&mut Inboxes<'_, Commit<'_>>, &mut Rounds) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let setting = self.shared()?.setting(now);
+        let work = move |changes: &mut Commit<'_>, rounds: &mut Rounds| {
+            work(&mut Inboxes::new(changes, setting), rounds)
+        };
+        self.write_rows(is_urgent, work).await
+    }
+
+    /// Has the writer change rows, whatever the rules of inboxes say.
+    async fn write_rows<T: Send + 'static>(
+        &self,
+        is_urgent: bool,
+        work: impl FnMut(&mut Commit<'_>, &mut Rounds) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         {
             let open = self.open.lock();
             let open = open.as_ref().ok_or(CLOSED)?;
-            let setting = open.shared.setting(now);
-            let work = move |changes: &mut Commit<'_>, rounds: &mut Rounds| {
-                work(&mut Inboxes::new(changes, setting), rounds)
-            };
             let job = Job { work, is_urgent, done: None, reply };
             open.work.send(Box::new(job)).map_err(|_| stopped())?;
         }
@@ -213,6 +215,9 @@ impl Ground<'_> {
         // Each process has a number, so that a crash can be told by the next one.
         let (process, begun) = {
             let rows = crate::inboxes::Over { changed: &recovered.changed, under: &*engine };
+            if crate::inboxes::is_importing(&rows)? {
+                return Err(corrupt("an import into it was cut short; remove it, and import again"));
+            }
             let mut changes = Changes::new(&rows);
             let process = crate::inboxes::begin_process(&mut changes)?;
             (process, changes.into_changed().0)
@@ -253,6 +258,16 @@ impl Drop for DiskStore {
         if let Some(open) = self.open.get_mut().take() {
             open.end();
         }
+    }
+}
+
+/// A fault with the directory in it.
+fn named(directory: &Path, fault: StoreError) -> StoreError {
+    let of = |detail| format!("data directory {}: {detail}", directory.display());
+    match fault {
+        StoreError::Unavailable { store, detail } => StoreError::Unavailable { store, detail: of(detail) },
+        StoreError::Corrupt { store, detail } => StoreError::Corrupt { store, detail: of(detail) },
+        fault => fault,
     }
 }
 

@@ -9,6 +9,7 @@ mod log;
 mod ready_file;
 mod send;
 mod serve;
+mod store;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,8 @@ enum Command {
     Listen(listen::Listen),
     /// Check a configuration, or print what is in force
     Config(config::Config),
+    /// Check, count, export or import a disk store that no server is using
+    Store(store::Store),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -46,6 +49,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Send(send) => send.run(),
         Command::Listen(listen) => listen.run(),
         Command::Config(config) => config.run(),
+        Command::Store(store) => store.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "msgserver", &mut std::io::stdout());
             Ok(())

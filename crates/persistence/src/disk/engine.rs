@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lsm_tree::compaction::Leveled;
-use lsm_tree::{AbstractTree, AnyTree, Cache, Config, DescriptorTable, Guard, SequenceNumberCounter};
+use lsm_tree::{
+    AbstractTree, AnyTree, Cache, Config, DescriptorTable, Guard, SequenceNumberCounter, UserKey,
+};
 
 use super::unavailable;
 use crate::StoreError;
@@ -27,7 +29,30 @@ pub(super) trait Sorted: Rows + Debug + Send + Sync {
     fn compact(&self) -> Result<bool, StoreError>;
     /// How many bytes the files take.
     fn bytes(&self) -> u64;
+
+    /// Walks over the keys that can be read with `from <= key < to`, in order, and what is damaged between them. A
+    /// key may be one of a row that is deleted, or that itself cannot be read.
+    fn walk_keys(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut VisitKey<'_>,
+    ) -> Result<(), StoreError> {
+        self.walk(table, from, to, &mut |key, _| visit(Key::Readable(key)))
+    }
 }
+
+/// A step of a walk over keys.
+pub(super) enum Key<'k> {
+    /// This key is in a file that can be read here.
+    Readable(&'k [u8]),
+    /// A stretch of a file that cannot be read, between two keys of it that can.
+    Lost { file: String, before: Option<&'k [u8]>, behind: Option<&'k [u8]> },
+}
+
+/// What is done with each key, and whether the walk goes on.
+pub(super) type VisitKey<'v> = dyn FnMut(Key<'_>) -> Result<ControlFlow<()>, StoreError> + 'v;
 
 /// The tables as one tree of sorted, immutable files. Rows come in large, sorted lots and never one by one, and
 /// each lot is safe when it is in. Every block that is read is checked against its checksum.
@@ -74,6 +99,77 @@ impl Sorted for Engine {
 
     fn bytes(&self) -> u64 {
         self.tree.disk_space()
+    }
+
+    fn walk_keys(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut VisitKey<'_>,
+    ) -> Result<(), StoreError> {
+        let Some((from, to)) = range(table, from, to) else { return Ok(()) };
+        let (from, to) = (from.map(UserKey::from), to.map(UserKey::from));
+        let version = self.tree.current_version();
+        let mut files: Vec<_> = version
+            .iter_tables()
+            .map(|file| {
+                let keys = file.range((from.clone(), to.clone()));
+                let keys = keys.map(|row| row.map(|row| row.key.user_key).map_err(fault));
+                Keys { file: file.id(), keys: Box::new(keys), next: None, before: None }
+            })
+            .collect();
+        for keys in &mut files {
+            keys.step(visit)?;
+        }
+        while let Some(next) = files.iter().filter_map(|keys| keys.next.clone()).min() {
+            if let ControlFlow::Break(()) = visit(Key::Readable(&next[1..]))? {
+                break;
+            }
+            for keys in files.iter_mut().filter(|keys| keys.next.as_ref() == Some(&next)) {
+                keys.step(visit)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The keys of one file, in order.
+struct Keys<'e> {
+    file: u64,
+    keys: Box<dyn Iterator<Item = Result<UserKey, StoreError>> + 'e>,
+    next: Option<UserKey>,
+    before: Option<UserKey>,
+}
+
+impl Keys<'_> {
+    /// Goes on to the next key that can be read.
+    fn step(&mut self, visit: &mut VisitKey<'_>) -> Result<(), StoreError> {
+        /// Blocks one after the other that cannot be read, from which on the file is given up: where its index
+        /// is damaged, there is no end of them.
+        const DAMAGED: usize = 100_000;
+
+        self.before = self.next.take();
+        let mut damaged = 0;
+        for key in self.keys.by_ref() {
+            match key {
+                Ok(key) => {
+                    self.next = Some(key);
+                    break;
+                }
+                Err(StoreError::Corrupt { .. }) if damaged < DAMAGED => damaged += 1,
+                Err(StoreError::Corrupt { .. }) => break,
+                Err(fault) => return Err(fault),
+            }
+        }
+        if damaged > 0 {
+            let edge = |key: &'_ Option<UserKey>| key.as_ref().map(|key| key[1..].to_vec());
+            let (before, behind) = (edge(&self.before), edge(&self.next));
+            let file = format!("rows/tables/{}", self.file);
+            // What is damaged ends no walk.
+            let _ = visit(Key::Lost { file, before: before.as_deref(), behind: behind.as_deref() })?;
+        }
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use super::*;
 mod crashes;
 mod damage;
 mod full_disk;
+mod transfer;
 
 keeps_its_promises!(disk, async |directory: &Path, limits: Limits| {
     (DiskStore::with_limits(directory, limits).unwrap(), ())
