@@ -1,4 +1,5 @@
 //! What operators do with a store on disk, by the real binary.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has to end")]
 
 mod support;
 

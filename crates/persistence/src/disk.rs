@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -26,6 +27,7 @@ use crate::{
 
 mod check;
 mod checkpoint;
+mod copies;
 mod engine;
 mod files;
 mod filesystem;
@@ -119,10 +121,10 @@ impl DiskStore {
     fn open_in(directory: &Path, limits: Limits) -> Result<Self, StoreError> {
         let lock = Some(lock(directory)?);
         recovery::check_format(&Local, directory)?;
-        let rows = directory.join("rows");
-        files::check(&rows)?;
-        let engine = Box::new(Engine::open(&rows)?);
-        let ground = Ground { directory, files: Arc::new(Local), engine, lock, limits, freeze: FREEZE };
+        let (engine, mended) = Engine::open(directory)?;
+        let engine = Box::new(engine);
+        let ground =
+            Ground { directory, files: Arc::new(Local), engine, mended, lock, limits, freeze: FREEZE };
         let Started { shared, work, writer, waiting, frozen } = ground.start(true)?;
         let (ending, end) = mpsc::channel();
         let checkpoints = {
@@ -192,6 +194,7 @@ struct Ground<'d> {
     directory: &'d Path,
     files: Arc<dyn Filesystem>,
     engine: Box<dyn Sorted>,
+    mended: Vec<String>,
     lock: Option<File>,
     limits: Limits,
     freeze: usize,
@@ -209,8 +212,9 @@ struct Started {
 impl Ground<'_> {
     /// Reads what the journals say, and begins a new one.
     fn start(self, reads_wait: bool) -> Result<Started, StoreError> {
-        let Self { directory, files, engine, lock, limits, freeze } = self;
-        let recovered = recovery::read_journals(&*files, directory)?;
+        let Self { directory, files, engine, mended, lock, limits, freeze } = self;
+        let mut recovered = recovery::read_journals(&*files, directory)?;
+        recovered.recovery.mended = mended;
 
         // Each process has a number, so that a crash can be told by the next one.
         let (process, begun) = {
@@ -271,8 +275,21 @@ fn named(directory: &Path, fault: StoreError) -> StoreError {
     }
 }
 
+/// Makes the directory, which is for nobody else to read, and that of the journals in it.
+fn make(directory: &Path) -> io::Result<()> {
+    if !directory.is_dir() {
+        let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        fs::create_dir_all(parent)?;
+        fs::DirBuilder::new().mode(0o700).create(directory)?;
+        Local.sync_directory(parent)?;
+    }
+    // What is in it is synced when the format is written.
+    fs::create_dir_all(shared::journals(directory))
+}
+
 fn lock(directory: &Path) -> Result<File, StoreError> {
-    fs::create_dir_all(shared::journals(directory)).map_err(unavailable)?;
+    make(directory).map_err(unavailable)?;
     let file = File::options().create(true).truncate(false).write(true).open(directory.join("lock"));
     let file = file.map_err(unavailable)?;
     match file.try_lock() {

@@ -49,6 +49,8 @@ pub struct Recovery {
     pub dropped_bytes: u64,
     /// What was damaged and is lost, each in words.
     pub lost: Vec<String>,
+    /// What was damaged and is mended from a copy, each in words.
+    pub mended: Vec<String>,
 }
 
 impl DiskStore {
@@ -92,7 +94,8 @@ impl DiskStore {
     /// [`StoreError::Closed`], [`StoreError::Unavailable`].
     pub fn check(&self) -> Result<Checked, StoreError> {
         let shared = self.shared()?;
-        let mut checked = Checked { faults: shared.recovery.lost.clone(), ..Checked::default() };
+        let Recovery { mended, lost, .. } = &shared.recovery;
+        let mut checked = Checked { faults: [&mended[..], lost].concat(), ..Checked::default() };
         let mut users = BTreeSet::new();
         for table in Table::ALL {
             let mut lost = BTreeSet::new();

@@ -11,7 +11,8 @@ use lsm_tree::{
     AbstractTree, AnyTree, Cache, Config, DescriptorTable, Guard, SequenceNumberCounter, UserKey,
 };
 
-use super::unavailable;
+use super::copies::Copies;
+use super::{files, unavailable};
 use crate::StoreError;
 use crate::inboxes::tables::{Row, Rows, Table, Visit};
 use crate::inboxes::{Changed, corrupt};
@@ -60,10 +61,19 @@ pub(super) struct Engine {
     tree: AnyTree,
     /// What is older than this can be read.
     visible: SequenceNumberCounter,
+    copies: Copies,
 }
 
 impl Engine {
-    pub(super) fn open(directory: &Path) -> Result<Self, StoreError> {
+    /// The rows in a data directory, and what was mended there.
+    pub(super) fn open(directory: &Path) -> Result<(Self, Vec<String>), StoreError> {
+        let (copies, directory) = (directory.join("copies"), directory.join("rows"));
+        let copies = Copies::open(copies, directory.clone()).map_err(unavailable)?;
+        let mended = copies.mend().map_err(unavailable)?;
+        for what in &mended {
+            tracing::error!("{what}");
+        }
+        files::check(&directory)?;
         let (next, visible) = (SequenceNumberCounter::default(), SequenceNumberCounter::default());
         let tree = Config::new(directory, next.clone(), visible.clone())
             .use_cache(Arc::new(Cache::with_capacity_bytes(CACHE)))
@@ -73,12 +83,22 @@ impl Engine {
         let after = tree.get_highest_seqno().map_or(1, |highest| highest + 1);
         next.fetch_max(after);
         visible.fetch_max(after);
-        Ok(Self { tree, visible })
+        let engine = Self { tree, visible, copies };
+        engine.copy();
+        Ok((engine, mended))
+    }
+
+    /// Copies what tells where the rows are. Nothing is lost if it fails, unless something else is damaged.
+    fn copy(&self) {
+        if let Err(fault) = self.copies.update() {
+            tracing::warn!(%fault, "the list of the sorted files could not be copied; it is tried again later");
+        }
     }
 }
 
 impl Sorted for Engine {
     fn take(&self, changed: &Changed) -> Result<(), StoreError> {
+        self.copies.forget_list().map_err(unavailable)?;
         let mut lot = self.tree.ingestion().map_err(fault)?;
         for (table, key, value) in changed.iter() {
             let key = in_tree(table, key);
@@ -88,13 +108,17 @@ impl Sorted for Engine {
             }
             .map_err(fault)?;
         }
-        lot.finish().map_err(fault)
+        lot.finish().map_err(fault)?;
+        self.copy();
+        Ok(())
     }
 
     fn compact(&self) -> Result<bool, StoreError> {
+        self.copies.forget_list().map_err(unavailable)?;
         let before = self.tree.current_version().id();
-        self.tree.compact(Arc::new(Leveled::default()), self.visible.get()).map_err(fault)?;
-        Ok(self.tree.current_version().id() != before)
+        let compacted = self.tree.compact(Arc::new(Leveled::default()), self.visible.get()).map_err(fault);
+        self.copy();
+        compacted.map(|_| self.tree.current_version().id() != before)
     }
 
     fn bytes(&self) -> u64 {

@@ -8,13 +8,13 @@ use parking_lot::{Condvar, Mutex};
 use super::engine::Engine;
 use super::filesystem::Local;
 use super::shared::{self, Checkpoint, Recent, Shared};
-use super::{DiskStore, FREEZE, Open, files, lock, named, recovery, unavailable};
+use super::{DiskStore, FREEZE, Open, lock, named, recovery, unavailable};
 use crate::{Limits, StoreError};
 
 impl DiskStore {
     /// The store in a directory, to be looked into: [`DiskStore::check`], [`DiskStore::stats`],
     /// [`DiskStore::export`], and all that only reads. Whatever would change it is refused, and what is damaged
-    /// in a journal is still there afterwards.
+    /// in a journal is still there afterwards. Only what has a copy is mended.
     ///
     /// # Errors
     /// [`StoreError::InUse`] if a server has the directory, [`StoreError::Unavailable`] if there is no store in it
@@ -31,17 +31,16 @@ fn look(directory: &Path) -> Result<DiskStore, StoreError> {
     }
     let lock = lock(directory)?;
     recovery::check_format(&Local, directory)?;
-    let rows = directory.join("rows");
-    files::check(&rows)?;
-    let engine = Box::new(Engine::open(&rows)?);
-    let recovered = recovery::read_journals(&Local, directory)?;
+    let (engine, mended) = Engine::open(directory)?;
+    let mut recovered = recovery::read_journals(&Local, directory)?;
+    recovered.recovery.mended = mended;
     let shared = Shared {
         directory: directory.to_owned(),
         limits: Limits::default(),
         // None is 0: every device that is noted as connected was so to another process.
         process: 0,
         recovery: recovered.recovery,
-        engine,
+        engine: Box::new(engine),
         files: Arc::new(Local),
         freeze: FREEZE,
         reads_wait: true,

@@ -192,3 +192,12 @@ fn a_directory_of_a_later_format_is_refused() {
     let fault = DiskStore::open(directory.path()).unwrap_err();
     assert!(fault.to_string().contains("msgserver store 2"), "{fault}");
 }
+
+#[test]
+fn a_directory_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let made = directory.path().join("data");
+    drop(DiskStore::open(&made).unwrap());
+    assert_eq!(std::fs::metadata(&made).unwrap().permissions().mode() & 0o777, 0o700);
+}
