@@ -10,6 +10,7 @@ mod log;
 mod ready_file;
 mod send;
 mod serve;
+mod store;
 mod token;
 
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ enum Command {
     Token(token::Token),
     /// Check a configuration, or print what is in force
     Config(config::Config),
+    /// Check, count, export or import a disk store that no server is using
+    Store(store::Store),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -51,6 +54,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Listen(listen) => listen.run(),
         Command::Token(token) => token.run(),
         Command::Config(config) => config.run(),
+        Command::Store(store) => store.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "msgserver", &mut std::io::stdout());
             Ok(())

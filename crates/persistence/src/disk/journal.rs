@@ -164,10 +164,13 @@ pub(super) fn length_of_the_one_before(bytes: &[u8]) -> Option<u64> {
     right.then(|| fields[16..].try_into().map(u64::from_be_bytes).ok()).flatten()
 }
 
-/// The version of the format, if this is a journal of another one.
+/// The version of the format, if this is a journal of another one and not a damaged one: whatever the version,
+/// its header has its checksum there.
 pub(super) fn other_version(bytes: &[u8]) -> Option<u8> {
-    let (magic, version) = (bytes.get(..7)?, *bytes.get(7)?);
-    (*magic == MAGIC[..7] && version != MAGIC[7]).then_some(version)
+    let (fields, sum) = bytes.get(..HEADER)?.split_at(HEADER - 8);
+    let (magic, version) = (&fields[..7], fields[7]);
+    let whole = xxh3_64(fields).to_be_bytes() == sum;
+    (whole && *magic == MAGIC[..7] && version != MAGIC[7]).then_some(version)
 }
 
 /// Reads a journal into rows. If it is known how many bytes of it count, `whole`, then what cannot be read is

@@ -6,9 +6,8 @@ use std::path::Path;
 use super::check::Recovery;
 use super::filesystem::Filesystem;
 use super::journal::{self, Lost};
-use super::{shared, unavailable};
+use super::{salvage, shared, unavailable};
 use crate::StoreError;
-use crate::inboxes::tables::{self, Table};
 use crate::inboxes::{Changed, corrupt};
 
 /// Names the form of everything in the directory.
@@ -96,19 +95,9 @@ fn in_a_row(numbers: &[u64]) -> &[u64] {
 
 /// What a damaged row was, as far as can be told.
 fn describe(lost: &Lost) -> String {
-    let Some((table, key)) = &lost.row else { return "it cannot be told what it was".to_owned() };
-    let of = match table {
-        Table::Log | Table::Users | Table::Devices | Table::Collapse => tables::split_user(key),
-        _ => None,
-    };
-    match (table, of) {
-        (Table::Log, Some((user, _))) => {
-            let seq = tables::seq(key).map_or_else(String::new, |seq| format!(" {seq}"));
-            format!("message{seq} of user {user:?}")
-        }
-        (Table::Users, Some((user, _))) => format!("the inbox of user {user:?}"),
-        (Table::Devices, Some((user, _))) => format!("a device of user {user:?}"),
-        (table, _) => format!("a row of table {table:?}"),
+    match &lost.row {
+        Some((table, key)) => salvage::name_of(*table, key),
+        None => "it cannot be told what it was".to_owned(),
     }
 }
 
