@@ -1,5 +1,6 @@
 //! The commands.
 
+mod bench;
 mod config;
 mod configuration;
 mod descriptors;
@@ -30,6 +31,8 @@ enum Command {
     Send(send::Send),
     /// Connect as a client; print what arrives and acknowledge it
     Listen(listen::Listen),
+    /// Put a load on a server, and on the floor beside it, and report what both took
+    Bench(Box<bench::Bench>),
     /// Check a configuration, or print what is in force
     Config(config::Config),
     /// Print completions for a shell
@@ -45,6 +48,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Send(send) => send.run(),
         Command::Listen(listen) => listen.run(),
+        Command::Bench(bench) => bench.run(),
         Command::Config(config) => config.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "msgserver", &mut std::io::stdout());
