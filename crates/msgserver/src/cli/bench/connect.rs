@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mio::{Poll, Waker};
 
 use super::audience::Audience;
-use super::figures::{Figures, Latency, Memory};
+use super::figures::{Figures, Latency, Memory, cpu_us_each};
 use super::flow::Flow;
 use super::process::Process;
 use super::publisher::FLOW;
@@ -44,7 +44,7 @@ pub(super) fn connect(subject: &Subject, clients: u64, run: &Run) -> Result<Figu
         count: clients,
         per_second: clients as f64 / seconds,
         cpu_seconds,
-        cpu_us_each: cpu_seconds.map(|cpu| cpu * 1e6 / clients as f64),
+        cpu_us_each: cpu_us_each(cpu_seconds, clients),
         load_cpu_seconds: with_clients.2 - before.2,
         memory: before.0.zip(with_clients.0).map(|(before, with_clients)| Memory {
             before,
@@ -52,7 +52,7 @@ pub(super) fn connect(subject: &Subject, clients: u64, run: &Run) -> Result<Figu
             after: memory(),
             each: with_clients.saturating_sub(before) as f64 / clients as f64,
         }),
-        latency_us: Latency::of(&tally.opening),
+        latency_us: Latency::of(&tally.opening).filter(|_| crowd.entrance.is_answered()),
         fault,
         ..Figures::default()
     })

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mio::{Poll, Waker};
 
 use super::audience::Audience;
-use super::figures::{Figures, Latency, Memory, Messages, OverTime};
+use super::figures::{Figures, Latency, Memory, Messages, OverTime, cpu_us_each};
 use super::flow::{Flow, LOOK};
 use super::process::Process;
 use super::progress::Far;
@@ -156,7 +156,7 @@ impl Load {
             count: delivered,
             per_second: if seconds > 0.0 { delivered as f64 / seconds } else { 0.0 },
             cpu_seconds,
-            cpu_us_each: cpu_seconds.filter(|_| delivered > 0).map(|cpu| cpu * 1e6 / delivered as f64),
+            cpu_us_each: cpu_us_each(cpu_seconds, delivered),
             load_cpu_seconds: after.load - before.load,
             messages: Some(Messages {
                 published: sent,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mio::{Poll, Waker};
 
 use super::audience::Audience;
-use super::figures::{Figures, Latency, Messages, OverTime};
+use super::figures::{Figures, Latency, Messages, OverTime, cpu_us_each};
 use super::flow::{Flow, LOOK};
 use super::process::Process;
 use super::progress::Far;
@@ -87,7 +87,7 @@ impl Durable {
             count,
             per_second: if seconds > 0.0 { count as f64 / seconds } else { 0.0 },
             cpu_seconds,
-            cpu_us_each: cpu_seconds.filter(|_| count > 0).map(|cpu| cpu * 1e6 / count as f64),
+            cpu_us_each: cpu_us_each(cpu_seconds, count),
             load_cpu_seconds: load_after - load_before,
             messages: Some(messages),
             latency_us: Latency::of(&published.answers),

@@ -8,6 +8,14 @@ use super::tally::INTERVAL;
 /// How many points the distribution and the course of a run have at most.
 const POINTS: usize = 200;
 
+/// The least processor time of which a share is told. The system counts in hundredths of a second.
+const LEAST_CPU: f64 = 0.05;
+
+/// Microseconds of processor time each; nothing if there was too little to be told.
+pub(super) fn cpu_us_each(seconds: Option<f64>, count: u64) -> Option<f64> {
+    seconds.filter(|seconds| *seconds >= LEAST_CPU && count > 0).map(|seconds| seconds * 1e6 / count as f64)
+}
+
 /// What a run has measured. What is not known is left out.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Figures {

@@ -73,6 +73,11 @@ impl Entrance {
         Ok(Self::Door { door, secret, key })
     }
 
+    /// Whether a client is told that it is online.
+    pub(super) const fn is_answered(&self) -> bool {
+        !matches!(self, Self::Door { door: Door::Raw, .. })
+    }
+
     /// What the client of this number, who is `user`, says and hears.
     pub(super) fn line(&self, number: usize, user: &str) -> Box<dyn Line> {
         match self {

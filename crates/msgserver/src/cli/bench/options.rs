@@ -54,9 +54,9 @@ pub(super) struct Options {
     /// Publish so many a second in place of a window; latency counts from the moment for which a message was meant
     #[arg(long, value_name = "PER_SECOND", value_parser = rate, help_heading = "Load")]
     pub(super) rate: Option<f64>,
-    /// The door that the clients use
-    #[arg(long, default_value = "raw", help_heading = "Load")]
-    pub(super) door: Door,
+    /// The door that the clients use; frame for connect, else raw, unless said
+    #[arg(long, help_heading = "Load")]
+    pub(super) door: Option<Door>,
     /// How messages are handed over; each in turn unless said for to-one and durable, else http
     #[arg(long, help_heading = "Load")]
     pub(super) publisher: Option<Publishing>,

@@ -92,6 +92,11 @@ impl Work {
         self.beside.push(Beside { name: name.to_owned(), figures, ratio });
     }
 
+    /// Whether its clients do nothing.
+    pub(super) const fn is_idle(&self) -> bool {
+        matches!(self.mode, Mode::Idle | Mode::Connect)
+    }
+
     /// Whether the server has broken a promise.
     fn is_faulty(&self) -> bool {
         self.server.messages.is_some_and(|messages| messages.is_faulty()) || self.server.fault.is_some()

@@ -151,7 +151,7 @@ impl Subject {
             flag("shared-secret", secret);
         }
         if wanted.door == Door::Encrypted {
-            flag("encrypt", "true");
+            arguments.push("--encrypt".to_owned());
         }
         let ready = directory.path().join("ready.json");
         let mut own = OwnProcess::start(&arguments, directory, Stdio::null())?;

@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use indicatif::HumanCount;
 
-use super::figures::Figures;
+use super::figures::{Figures, Memory};
 use super::report::{Ratio, Report, Work};
 
 /// Room for what a line is about.
 const NAME: usize = 26;
 
-const HEADINGS: [&str; 6] = ["a second", "CPU each", "p50", "p99", "p99.9", "memory each"];
+const HEADINGS: [&str; 6] = ["a second", "CPU each", "p50", "p99", "p99.9", "memory"];
 
 /// The report as a table, and what is to be said of it.
 pub(super) fn table(report: &Report) -> String {
@@ -22,10 +22,12 @@ pub(super) fn table(report: &Report) -> String {
             title = &work.title;
             let _ = writeln!(out, "\n{title}");
         }
-        line(&mut out, &work.name, cells(&work.server));
+        line(&mut out, &work.name, cells(work, &work.server));
         for beside in &work.beside {
-            line(&mut out, &format!("  {}", beside.name), cells(&beside.figures));
-            line(&mut out, "  ratio", ratios(beside.ratio));
+            if !report.works.iter().any(|other| other.title == title && other.name == beside.name) {
+                line(&mut out, &format!("  {}", beside.name), cells(work, &beside.figures));
+            }
+            line(&mut out, &format!("  to {}", beside.name), ratios(work, beside.ratio));
         }
         for remark in remarks(work) {
             let _ = writeln!(out, "    {remark}");
@@ -40,7 +42,7 @@ fn line(out: &mut String, name: &str, cells: [String; 6]) {
     let _ = writeln!(out, "{}", format!("  {name:<NAME$}{cells}").trim_end());
 }
 
-fn cells(figures: &Figures) -> [String; 6] {
+fn cells(work: &Work, figures: &Figures) -> [String; 6] {
     let latency = |of: fn(&super::figures::Latency) -> u64| {
         figures.latency_us.as_ref().map(|latency| time(of(latency) as f64)).unwrap_or_default()
     };
@@ -50,12 +52,18 @@ fn cells(figures: &Figures) -> [String; 6] {
         latency(|latency| latency.p50),
         latency(|latency| latency.p99),
         latency(|latency| latency.p999),
-        figures.memory.map(|memory| bytes(memory.each)).unwrap_or_default(),
+        figures.memory.map(|memory| memory_of(work, memory)).unwrap_or_default(),
     ]
 }
 
-fn ratios(ratio: Ratio) -> [String; 6] {
-    let all = [ratio.per_second, ratio.cpu_us_each, ratio.p50, ratio.p99, ratio.p999, ratio.memory_each];
+/// Of clients that do nothing, what each costs; under load, what the server has.
+fn memory_of(work: &Work, memory: Memory) -> String {
+    if work.is_idle() { format!("{} each", bytes(memory.each)) } else { bytes(memory.with_clients as f64) }
+}
+
+fn ratios(work: &Work, ratio: Ratio) -> [String; 6] {
+    let memory = ratio.memory_each.filter(|_| work.is_idle());
+    let all = [ratio.per_second, ratio.cpu_us_each, ratio.p50, ratio.p99, ratio.p999, memory];
     all.map(|ratio| ratio.map(|ratio| format!("{} ×", digits(ratio))).unwrap_or_default())
 }
 
@@ -94,9 +102,9 @@ fn ending(report: &Report) -> String {
         }
         (_, faults) => format!("WRONG: {}\n", faults.join("\nWRONG: ")),
     };
-    if report.works.iter().any(|work| work.rate.is_none() && work.server.latency_us.is_some()) {
+    if report.works.iter().any(|work| work.window.is_some()) {
         ending.push_str(
-            "Latency with so many on their way: from handing over; --rate measures from the intended moment.\n",
+            "Latency counts from handing over while so many are on their way; with --rate from the intended moment.\n",
         );
     }
     if !report.complete {

@@ -35,7 +35,7 @@ pub(super) fn measure(run: &Run, report: &mut Report) -> Result<(), Fault> {
         }
         match mode {
             Mode::FanOut => measure.fan_out()?,
-            Mode::ToOne => measure.to_one()?,
+            Mode::ToOne => measure.one_at_a_time()?,
             Mode::Idle | Mode::Connect => measure.connect(mode)?,
             Mode::Durable => measure.durable()?,
             Mode::Mixed => measure.mixed()?,
@@ -73,6 +73,12 @@ impl Measure<'_> {
         self.run.options.store.as_deref().unwrap_or(usual)
     }
 
+    /// The door that the clients use. At the raw one nobody is told when it is online.
+    fn door(&self, mode: Mode) -> Door {
+        let usual = if mode == Mode::Connect { Door::Frame } else { Door::Raw };
+        self.run.options.door.unwrap_or(usual)
+    }
+
     fn begin(&self, work: &Work, what: &str) {
         self.run.progress.begin(&format!("{} {what}", work.name));
     }
@@ -83,7 +89,7 @@ impl Measure<'_> {
             title,
             name: String::new(),
             unit: "deliveries",
-            door: self.run.options.door.to_string(),
+            door: self.door(mode).to_string(),
             publisher: None,
             store: store.filter(|_| self.run.options.url.is_none()).map(ToOwned::to_owned),
             clients,
@@ -143,7 +149,7 @@ impl Measure<'_> {
         Ok(())
     }
 
-    fn to_one(&mut self) -> Result<(), Fault> {
+    fn one_at_a_time(&mut self) -> Result<(), Fault> {
         let clients = self.clients(1000)?;
         for publishing in self.publishings(&[Publishing::Http, Publishing::Batch, Publishing::Frame]) {
             let load = self.load(clients, publishing, true);
@@ -156,7 +162,7 @@ impl Measure<'_> {
         let store = self.store("memory").to_owned();
         let mut work = self.loaded(mode, load, &store);
         self.begin(&work, "");
-        let server = self.server(&store, users)?;
+        let server = self.server(mode, &store, users)?;
         work.server = load.run(&server, self.run)?;
         drop(server);
         self.begin(&work, FLOOR);
@@ -165,8 +171,8 @@ impl Measure<'_> {
         self.note(work, FLOOR, floor)
     }
 
-    fn server(&self, store: &str, users: bool) -> Result<Subject, Fault> {
-        Subject::server(&self.run.options, &Wanted { door: self.run.options.door, store, users })
+    fn server(&self, mode: Mode, store: &str, users: bool) -> Result<Subject, Fault> {
+        Subject::server(&self.run.options, &Wanted { door: self.door(mode), store, users })
     }
 
     /// Puts a work into the report, with what stands beside it if that is whole.
@@ -194,7 +200,7 @@ impl Measure<'_> {
         work.unit = unit;
         work.name = work.door.clone();
         self.begin(&work, if mode == Mode::Idle { "idle" } else { "connect" });
-        let server = self.server(&store, false)?;
+        let server = self.server(mode, &store, false)?;
         work.server = connect(&server, clients, self.run)?;
         drop(server);
         self.begin(&work, FLOOR);
@@ -205,7 +211,7 @@ impl Measure<'_> {
     fn durable(&mut self) -> Result<(), Fault> {
         let options = &self.run.options;
         let window = options.window.unwrap_or(256);
-        let clients = self.clients(256)?.max(window);
+        let clients = self.clients(256)?;
         let store = self.store("disk").to_owned();
         let single = (Publishing::Http, 1);
         let mut loads = vec![single];
@@ -261,9 +267,10 @@ impl Measure<'_> {
             let load = Load { slow, ..alone.clone() };
             let mut work = self.loaded(Mode::Mixed, &load, &store);
             self.begin(&work, "mixed");
-            work.server = load.run(&self.server(&store, false)?, self.run)?;
+            work.server = load.run(&self.server(Mode::Mixed, &store, false)?, self.run)?;
             self.begin(&work, "without the slow");
-            let others = self.server(&store, false).and_then(|server| alone.run(&server, self.run));
+            let others =
+                self.server(Mode::Mixed, &store, false).and_then(|server| alone.run(&server, self.run));
             self.note(work, "without them", others)?;
         }
         Ok(())
