@@ -1,5 +1,6 @@
 //! The commands.
 
+mod bench;
 mod config;
 mod configuration;
 mod descriptors;
@@ -35,6 +36,8 @@ enum Command {
     Listen(listen::Listen),
     /// Make an access token for a user or for a publisher, or an API key
     Token(token::Token),
+    /// Put a load on a server, and on the floor beside it, and report what both took
+    Bench(Box<bench::Bench>),
     /// Check a configuration, or print what is in force
     Config(config::Config),
     /// Check, count, export or import a disk store that no server is using
@@ -53,6 +56,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Send(send) => send.run(),
         Command::Listen(listen) => listen.run(),
         Command::Token(token) => token.run(),
+        Command::Bench(bench) => bench.run(),
         Command::Config(config) => config.run(),
         Command::Store(store) => store.run(),
         Command::Completions { shell } => {
