@@ -9,6 +9,7 @@ use super::engine::Engine;
 use super::filesystem::Local;
 use super::shared::{self, Checkpoint, Recent, Shared};
 use super::{DiskStore, FREEZE, Open, lock, named, recovery, unavailable};
+use crate::listening::Listening;
 use crate::{Limits, StoreError};
 
 impl DiskStore {
@@ -40,6 +41,7 @@ fn look(directory: &Path) -> Result<DiskStore, StoreError> {
         // None is 0: every device that is noted as connected was so to another process.
         process: 0,
         recovery: recovered.recovery,
+        listening: Listening::default(),
         engine: Box::new(engine),
         files: Arc::new(Local),
         freeze: FREEZE,
