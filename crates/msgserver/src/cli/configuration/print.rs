@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::given::one_line;
 use super::key::Key;
-use super::keys::{LISTENER, SECTIONS, WEBHOOK};
+use super::keys::{LISTENER, SECTIONS, Section, WEBHOOK};
 use super::value::Shape;
 use super::{InForce, Layered};
 
@@ -13,12 +13,14 @@ impl InForce {
     pub(crate) fn print(&mut self) -> String {
         let mut out = String::new();
         let mut section = None;
-        for (n, group) in SECTIONS.iter().enumerate() {
+        let header_of = |group: &Section| group.keys.first().and_then(|key| key.section().0);
+        // The groups at the top have no header of their own in TOML, so no other may stand before them.
+        let (top, below): (Vec<_>, Vec<_>) = SECTIONS.iter().partition(|group| header_of(group).is_none());
+        for (n, group) in top.into_iter().chain(below).enumerate() {
             if n > 0 {
                 out.push('\n');
             }
-            // The groups at the top have no header of their own in TOML.
-            let header = group.keys.first().and_then(|key| key.section().0);
+            let header = header_of(group);
             match header {
                 Some(name) if section != header => _ = writeln!(out, "[{name}]"),
                 _ => _ = writeln!(out, "# {}", group.title),

@@ -148,8 +148,12 @@ impl Value for ApiKeyList<'_> {
         Some(self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
     }
 
-    /// One that is refused may be the key in place of its hash.
-    fn shown(&self, _: &str) -> String {
-        HIDDEN.to_owned()
+    /// What is no such item may be the key in place of its hash.
+    fn shown(&self, given: &str) -> String {
+        let shown = |part: &str| {
+            if part.trim().parse::<ApiKey>().is_ok() { part.to_owned() } else { HIDDEN.to_owned() }
+        };
+        let parts = given.split(',').filter(|part| !part.is_empty());
+        parts.map(shown).collect::<Vec<_>>().join(",")
     }
 }
