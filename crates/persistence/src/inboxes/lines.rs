@@ -257,11 +257,12 @@ impl Line {
                 })
             }
             Table::Following => {
-                let (user, device) =
-                    tables::split_device(key).ok_or_else(|| corrupt("the name of a device"))?;
-                let topics = key.get(tables::device(&user, &device).len()..).and_then(tables::split_name);
-                let topics = topics.and_then(|(name, _)| TopicFilter::new(name).ok());
-                let topics = topics.ok_or_else(|| corrupt("the name of what a device follows"))?;
+                let parts = tables::split_user(key).and_then(|(user, rest)| {
+                    let (device, rest) = tables::split_name(rest)?;
+                    let (topics, _) = tables::split_name(rest)?;
+                    Some((user, DeviceId::new(device).ok()?, TopicFilter::new(topics).ok()?))
+                });
+                let (user, device, topics) = parts.ok_or_else(|| corrupt("what a device follows"))?;
                 Self::Follows(FollowsLine { user, device, topics })
             }
             Table::Topics => {
