@@ -169,7 +169,7 @@ impl Shared {
     async fn make_steps(&self, steps: Vec<(MessageId, Vec<Step>)>) -> Result<(), StoreError> {
         if self.listening.is_heard() {
             let each = steps.iter().flat_map(|(id, steps)| steps.iter().map(|step| (*id, step.clone())));
-            let made = each.map(|(id, step)| StepMade { id, step, recipients: None });
+            let made = each.map(|(id, step)| StepMade { id, step, recipients: None, topic: None });
             // First of all: whatever becomes of the note, the message is gone.
             self.listening.tell(made.collect());
         }
@@ -183,6 +183,7 @@ impl Shared {
                 id: append.message.id,
                 step: Step::new(state, now),
                 recipients: Some(append.recipients.clone()),
+                topic: append.message.topic.clone(),
             });
             self.listening.tell(made.collect());
         }

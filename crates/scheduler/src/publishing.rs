@@ -256,7 +256,11 @@ impl Core {
             Some(Appended::Duplicate) => {}
             appended => {
                 if appended.is_none() && self.telling.is_wanted(Stage::Queued) {
-                    let target = if notice.is_some() { Target::All } else { Target::Users(passing.clone()) };
+                    let target = match &message.topic {
+                        Some(topic) => Target::Topic(topic.clone()),
+                        None if notice.is_some() => Target::All,
+                        None => Target::Users(passing.clone()),
+                    };
                     self.telling.tell(id, &Step::new(state, Timestamp::now()), Some(&target));
                 }
                 if let Some(notice) = notice {
