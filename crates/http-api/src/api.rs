@@ -25,7 +25,7 @@ use crate::routes::{Call, Needs, SEED_PATH, find};
 use crate::{answer::browser_client, websocket};
 #[cfg(feature = "sse")]
 use crate::{answer::readable, streams};
-use crate::{batch, body, connections, figures, messages, revocations, seed, users};
+use crate::{batch, body, connections, figures, messages, revocations, seed, topics, users};
 #[cfg(any(feature = "websocket", feature = "sse"))]
 use crate::{
     origins::Origins,
@@ -208,6 +208,8 @@ impl HttpApi {
             Call::Cancel => messages::cancel(scheduler, &named).await,
             Call::User => users::presence(scheduler, &named).await,
             Call::Inbox => users::inbox(scheduler, &named, &head.query).await,
+            Call::Topic => topics::presence(scheduler, &named, &head.query).await,
+            Call::Published => topics::published(scheduler, &named, &head.query).await,
             Call::CloseSessions => users::close_sessions(scheduler, &named),
             Call::Stats => Ok(figures::stats(scheduler, self.more_figures.as_ref()).await),
             Call::Metrics => Ok(figures::metrics(scheduler, self.more_figures.as_ref()).await),

@@ -36,6 +36,8 @@ async fn figures(scheduler: &Scheduler, more: Option<&MoreFigures>) -> Vec<Figur
     let of_scheduler = [
         ("connections", "Sessions now", Some(figures.connections as u64)),
         ("users", "Users with a session now", Some(figures.users as u64)),
+        ("topics", "Topics and filters that a session follows now", Some(figures.topics as u64)),
+        ("subscriptions", "How often a session follows a topic now", Some(figures.subscriptions as u64)),
         ("queued", "Messages that wait in lanes now", Some(figures.queued as u64)),
         ("stored", "Messages in inboxes now", figures.stored),
         ("accepted", "Publications accepted since the start", Some(figures.accepted)),

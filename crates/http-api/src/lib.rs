@@ -48,6 +48,7 @@ mod seed;
 mod sessions;
 #[cfg(feature = "sse")]
 mod streams;
+mod topics;
 mod users;
 #[cfg(feature = "websocket")]
 mod websocket;

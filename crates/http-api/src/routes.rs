@@ -19,6 +19,8 @@ pub(crate) enum Call {
     User,
     Inbox,
     CloseSessions,
+    Topic,
+    Published,
     Revoke,
     Stats,
     Metrics,
@@ -63,7 +65,9 @@ impl Call {
             Self::SendAsOfOld | Self::Publish | Self::PublishBatch => Needs::Publishing,
             Self::Cancel => Needs::Key(&[Scope::Publish]),
             Self::Receipt => Needs::Key(&[Scope::Publish, Scope::Read]),
-            Self::User | Self::Inbox | Self::Stats | Self::Metrics => Needs::Key(&[Scope::Read]),
+            Self::User | Self::Inbox | Self::Topic | Self::Published | Self::Stats | Self::Metrics => {
+                Needs::Key(&[Scope::Read])
+            }
             Self::CloseSessions | Self::Revoke => Needs::Key(&[Scope::Operate]),
         }
     }
@@ -78,6 +82,8 @@ pub(crate) const ROUTES: &[(&str, &str, Call)] = &[
     ("GET", "/v1/users/{user}", Call::User),
     ("GET", "/v1/users/{user}/inbox", Call::Inbox),
     ("DELETE", "/v1/users/{user}/sessions", Call::CloseSessions),
+    ("GET", "/v1/topics/{topic}", Call::Topic),
+    ("GET", "/v1/topics/{topic}/messages", Call::Published),
     ("POST", "/v1/revocations", Call::Revoke),
     ("GET", "/v1/stats", Call::Stats),
     ("GET", "/metrics", Call::Metrics),
@@ -147,6 +153,8 @@ mod tests {
         assert_eq!(found("DELETE", &format!("/v1/messages/{id}")), Some((Call::Cancel, id)));
         assert_eq!(found("GET", "/v1/users/a%2Fb%20%E5%B0%8F"), Some((Call::User, "a/b 小".to_owned())));
         assert_eq!(found("GET", "/v1/users/inbox/inbox"), Some((Call::Inbox, "inbox".to_owned())));
+        let topic = "news/eu".to_owned();
+        assert_eq!(found("GET", "/v1/topics/news%2Feu/messages"), Some((Call::Published, topic)));
         assert_eq!(found("POST", "/old"), Some((Call::SendAsOfOld, String::new())));
         for path in
             ["/msg/sender", "/v1/messages/", "/v1/users//inbox", "/v1/users/a/b/inbox", "/v1/users/a/"]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use msgserver_message::{DeviceId, Seq, Topic, UserId};
+use msgserver_message::{DeviceId, Seq, TopicFilter, UserId};
 use msgserver_protocol::Hello;
 use warp::http::{HeaderMap, header};
 
@@ -34,7 +34,7 @@ impl Said {
                 "token" => hello.token = Some(value.into_owned()),
                 "topics" => {
                     for name in value.split(',').filter(|name| !name.is_empty()) {
-                        hello.topics.push(Topic::new(name).map_err(|fault| wrong(&fault))?);
+                        hello.topics.push(TopicFilter::new(name).map_err(|fault| wrong(&fault))?);
                     }
                 }
                 "after" => said.has = Some(number(&value).ok_or_else(|| wrong(&"give a `seq`, or 0"))?),

@@ -1,6 +1,7 @@
 //! One user: presence and devices, what waits, ending the sessions.
 
-use msgserver_message::{DeviceId, Message, Seq, SessionId, Timestamp, UserId};
+use msgserver_message::{DeviceId, Message, Seq, SessionId, Timestamp, TopicFilter, UserId};
+use msgserver_persistence::Entry;
 use msgserver_scheduler::Scheduler;
 use serde::Serialize;
 
@@ -39,6 +40,7 @@ struct Device<'a> {
     acknowledged: Seq,
     last_seen: Timestamp,
     connected: bool,
+    topics: &'a [TopicFilter],
 }
 
 pub(crate) async fn presence(scheduler: &Scheduler, name: &str) -> Answer {
@@ -58,6 +60,7 @@ pub(crate) async fn presence(scheduler: &Scheduler, name: &str) -> Answer {
                 acknowledged: device.acknowledged,
                 last_seen: device.last_seen,
                 connected: device.connected,
+                topics: &device.topics,
             })
             .collect(),
         waiting: presence.inbox.waiting,
@@ -66,6 +69,7 @@ pub(crate) async fn presence(scheduler: &Scheduler, name: &str) -> Answer {
     }))
 }
 
+/// A message with its number.
 #[derive(Serialize)]
 struct Waiting<'a> {
     seq: Seq,
@@ -73,21 +77,28 @@ struct Waiting<'a> {
     message: &'a Message,
 }
 
+/// Messages of an inbox, or of a topic's log.
 #[derive(Serialize)]
-struct Inbox<'a> {
+pub(crate) struct Page<'a> {
     messages: Vec<Waiting<'a>>,
+}
+
+impl<'a> From<&'a [Entry]> for Page<'a> {
+    fn from(entries: &'a [Entry]) -> Self {
+        let messages = entries.iter().map(|entry| Waiting { seq: entry.seq, message: &entry.message });
+        Self { messages: messages.collect() }
+    }
 }
 
 pub(crate) async fn inbox(scheduler: &Scheduler, name: &str, query: &str) -> Answer {
     let user = user(name)?;
     let (after, limit) = page(query)?;
     let entries = scheduler.inbox(&user, after, limit).await?;
-    let messages = entries.iter().map(|entry| Waiting { seq: entry.seq, message: &entry.message });
-    Ok(json(&Inbox { messages: messages.collect() }))
+    Ok(json(&Page::from(&entries[..])))
 }
 
-/// Which part of an inbox is asked for: what comes after a number, and how many messages of it.
-fn page(query: &str) -> Result<(Seq, usize), Problem> {
+/// Which part of an inbox or of a topic's log is asked for: what comes after a number, and how many messages of it.
+pub(crate) fn page(query: &str) -> Result<(Seq, usize), Problem> {
     let (mut after, mut limit) = (Seq::ZERO, PAGE);
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         let wrong = |right: &str| Problem::bad(format!("{key} = {value:?}: give {right}"));

@@ -114,6 +114,8 @@ async fn every_call_that_the_document_names_is_answered_as_it_says() {
     let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
     let message = json!({"to": {"user": "ada"}, "content": {"n": 1}, "id": id, "priority": "high", "collapse_key": "k"});
     assert_eq!(ask(address, "POST", "/v1/messages", &message).await.status, "202");
+    let news = json!({"to": {"topic": "news"}, "content": 1});
+    assert_eq!(ask(address, "POST", "/v1/messages", &news).await.status, "202");
     let mut calls: Vec<_> = document["paths"].as_object().unwrap().iter().collect();
     // What takes back comes last.
     calls.sort_by_key(|(_, methods)| methods.get("delete").is_some());
@@ -133,7 +135,7 @@ async fn every_call_that_the_document_names_is_answered_as_it_says() {
                 "/v1/sse" => "?after=x",
                 _ => "",
             };
-            let place = path.replace("{id}", id).replace("{user}", "ada") + query;
+            let place = path.replace("{id}", id).replace("{user}", "ada").replace("{topic}", "news") + query;
             let answer = ask(address, &method.to_uppercase(), &place, &body).await;
             let at = format!("{method} {path}");
             let expected = match path.as_str() {

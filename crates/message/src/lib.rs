@@ -28,12 +28,14 @@ mod receipt;
 pub mod simulation;
 mod target;
 mod timestamp;
+mod topic;
 
 pub use content::{Content, InvalidContent, MAX_CONTENT_BYTES, MAX_MESSAGE_BYTES};
 pub use id::{InvalidId, MessageId, Seq, SessionId};
 pub use message::Message;
-pub use name::{CollapseKey, DeviceId, InvalidName, MAX_NAME_BYTES, Topic, UserId};
+pub use name::{CollapseKey, DeviceId, InvalidName, MAX_NAME_BYTES, UserId};
 pub use priority::{InvalidPriority, Priority};
 pub use receipt::{Receipt, Stage, Step};
 pub use target::Target;
 pub use timestamp::{InvalidTimestamp, Timestamp};
+pub use topic::{MAX_TOPIC_LEVELS, Topic, TopicFilter};

@@ -1,11 +1,6 @@
-//! Names that people and applications choose: users, devices, topics.
+//! Names that people and applications choose: users, devices.
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::str::FromStr;
-use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
 
 /// The longest name in bytes of UTF-8: enough for a mail address (254) or two UUIDs, and small enough
 /// that a table of a million names stays a table.
@@ -39,9 +34,30 @@ pub enum InvalidName {
         /// Where it stands.
         at: usize,
     },
+    /// The name of a topic holds a character that stands for others, or a filter holds it where it cannot.
+    #[error(
+        "a {kind} may not hold {character:?} at byte {at}; who follows topics may write + for one whole level, \
+         as in news/+/sport, and nothing else stands for others"
+    )]
+    Wildcard {
+        /// What was to be named: `topic` or `topic filter`.
+        kind: &'static str,
+        /// The offending character: `+` or `#`.
+        character: char,
+        /// Where it stands.
+        at: usize,
+    },
+    /// A topic has more levels than [`MAX_TOPIC_LEVELS`](crate::MAX_TOPIC_LEVELS).
+    #[error("a {kind} may have {} levels between slashes, this one has {levels}", crate::MAX_TOPIC_LEVELS)]
+    TooManyLevels {
+        /// What was to be named.
+        kind: &'static str,
+        /// How many levels the name has.
+        levels: usize,
+    },
 }
 
-fn check(kind: &'static str, name: &str) -> Result<(), InvalidName> {
+pub(crate) fn check(kind: &'static str, name: &str) -> Result<(), InvalidName> {
     if name.is_empty() {
         return Err(InvalidName::Empty { kind });
     }
@@ -55,21 +71,22 @@ fn check(kind: &'static str, name: &str) -> Result<(), InvalidName> {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $type:ident, $kind:literal) => {
+    ($(#[$doc:meta])* $type:ident, $kind:literal, $check:path) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $type(Arc<str>);
+        pub struct $type(pub(crate) std::sync::Arc<str>);
 
         impl $type {
             #[doc = concat!("Takes `name` as a ", $kind, " if it is one.")]
             ///
             /// # Errors
-            /// [`InvalidName`] if it is empty, longer than [`MAX_NAME_BYTES`] bytes or holds a control
-            /// character.
-            pub fn new(name: impl AsRef<str>) -> Result<Self, InvalidName> {
+            /// [`InvalidName`](crate::InvalidName) if it is empty, longer than
+            /// [`MAX_NAME_BYTES`](crate::MAX_NAME_BYTES) bytes, holds a control character or what such a name
+            /// may not hold.
+            pub fn new(name: impl AsRef<str>) -> Result<Self, crate::InvalidName> {
                 let name = name.as_ref();
-                check($kind, name)?;
+                $check($kind, name)?;
                 Ok(Self(name.into()))
             }
 
@@ -81,15 +98,15 @@ macro_rules! name {
         }
 
         impl TryFrom<String> for $type {
-            type Error = InvalidName;
-            fn try_from(name: String) -> Result<Self, InvalidName> {
+            type Error = crate::InvalidName;
+            fn try_from(name: String) -> Result<Self, crate::InvalidName> {
                 Self::new(name)
             }
         }
 
-        impl FromStr for $type {
-            type Err = InvalidName;
-            fn from_str(name: &str) -> Result<Self, InvalidName> {
+        impl std::str::FromStr for $type {
+            type Err = crate::InvalidName;
+            fn from_str(name: &str) -> Result<Self, crate::InvalidName> {
                 Self::new(name)
             }
         }
@@ -100,35 +117,33 @@ macro_rules! name {
             }
         }
 
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
 
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 write!(f, "{:?}", &*self.0)
             }
         }
     };
 }
 
+pub(crate) use name;
+
 name! {
     /// Somebody that messages are for. Cheap to clone.
-    UserId, "user"
+    UserId, "user", check
 }
 name! {
     /// One of a user's devices: a named cursor in the user's inbox.
-    DeviceId, "device"
-}
-name! {
-    /// What many users can be interested in.
-    Topic, "topic"
+    DeviceId, "device", check
 }
 name! {
     /// What a message is about: of those that wait for a user under one key, only the newest counts.
-    CollapseKey, "collapse key"
+    CollapseKey, "collapse key", check
 }
 
 impl UserId {
@@ -168,8 +183,8 @@ mod tests {
             "a device may be 256 bytes long, this one has 257"
         );
         assert_eq!(
-            Topic::new("a\u{7f}").unwrap_err().to_string(),
-            "a topic may not hold the control character '\\u{7f}', found at byte 1"
+            CollapseKey::new("a\u{7f}").unwrap_err().to_string(),
+            "a collapse key may not hold the control character '\\u{7f}', found at byte 1"
         );
         assert!(UserId::new("小甘 18").is_ok());
     }

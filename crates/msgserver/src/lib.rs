@@ -42,13 +42,13 @@ pub use msgserver_handshake::{HandshakeError, ServerKey};
 pub use msgserver_http_api::{Figure, HttpApi};
 pub use msgserver_message::{
     CollapseKey, Content, DeviceId, InvalidContent, InvalidId, InvalidName, Message, MessageId, Priority,
-    Receipt, Seq, SessionId, Stage, Step, Target, Timestamp, Topic, UserId,
+    Receipt, Seq, SessionId, Stage, Step, Target, Timestamp, Topic, TopicFilter, UserId,
 };
 #[cfg(feature = "disk")]
 pub use msgserver_persistence::DiskStore;
 pub use msgserver_persistence::{
     Append, Appended, Cancelled, Cursor, Device, Due, Entry, IfFull, Inbox, Limits, MemoryStore, Recipients,
-    Released, StepListener, StepMade, Store, StoreError, Swept,
+    Released, StepListener, StepMade, Store, StoreError, Swept, TopicLog,
 };
 #[cfg(feature = "redis")]
 pub use msgserver_persistence::{RedisStore, TakenOver};
@@ -61,7 +61,7 @@ pub use msgserver_queue::{Lane, LaneQueue, Queue};
 pub use msgserver_scheduler::{
     AsyncFunction, Authenticate, FailedDelivery, FailureReason, Figures, Filter, InvalidPublication, Job,
     Networks, Presence, Publication, PublishError, Published, Publishers, Scheduler, Settings, SharedSecret,
-    Witness,
+    SubscribeError, TopicPresence, Witness,
 };
 #[cfg(feature = "webhooks")]
 pub use msgserver_webhooks::{

@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Step, Timestamp, UserId};
+use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Step, Timestamp, Topic, TopicFilter, UserId};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -22,7 +22,7 @@ use crate::inboxes::{Changes, Inboxes, Reading, Rounds, corrupt};
 use crate::listening::Listening;
 use crate::{
     Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, StepListener, Store, StoreError,
-    Swept,
+    Swept, TopicLog,
 };
 
 mod check;
@@ -356,6 +356,36 @@ impl Store for DiskStore {
         let (user, device) = (user.clone(), device.clone());
         // If it is lost, the message comes again under its number, and the client passes over it.
         self.write(false, Timestamp::now(), move |inboxes, _| inboxes.acknowledge(&user, &device, upto)).await
+    }
+
+    async fn follow(&self, user: &UserId, device: &DeviceId, topics: &TopicFilter) -> Result<(), StoreError> {
+        let (user, device, topics) = (user.clone(), device.clone(), topics.clone());
+        self.write(true, Timestamp::now(), move |inboxes, _| inboxes.follow(&user, &device, &topics)).await
+    }
+
+    async fn unfollow(
+        &self,
+        user: &UserId,
+        device: &DeviceId,
+        topics: &TopicFilter,
+    ) -> Result<(), StoreError> {
+        let (user, device, topics) = (user.clone(), device.clone(), topics.clone());
+        self.write(true, Timestamp::now(), move |inboxes, _| inboxes.unfollow(&user, &device, &topics)).await
+    }
+
+    async fn topic(&self, topic: &Topic) -> Result<TopicLog, StoreError> {
+        let topic = topic.clone();
+        self.read(move |inboxes| inboxes.topic(&topic)).await
+    }
+
+    async fn published(&self, topic: &Topic, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let topic = topic.clone();
+        self.read(move |inboxes| inboxes.published(&topic, after, limit)).await
+    }
+
+    async fn history(&self, topics: &TopicFilter, of_each: usize) -> Result<Vec<Entry>, StoreError> {
+        let topics = topics.clone();
+        self.read(move |inboxes| inboxes.history(&topics, of_each)).await
     }
 
     async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use msgserver_message::{MessageId, UserId};
+use msgserver_message::{DeviceId, MessageId, UserId};
 
 /// What an inbox has too much of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,27 @@ pub enum StoreError {
         user: UserId,
         /// What it has too much of.
         limit: InboxLimit,
+    },
+    /// The device has never been connected, or not for so long that it was forgotten.
+    #[error("user {user:?} has no device {device:?}; a device is known once it has connected")]
+    NoDevice {
+        /// Whose device.
+        user: UserId,
+        /// Which one.
+        device: DeviceId,
+    },
+    /// A device would follow too many topics.
+    #[error(
+        "device {device:?} of user {user:?} follows {limit} topics already, and may follow no more; \
+             follow one less, or several with one filter"
+    )]
+    TooManyTopics {
+        /// Whose device.
+        user: UserId,
+        /// Which one.
+        device: DeviceId,
+        /// How many topics it may follow.
+        limit: usize,
     },
     /// Another server has the directory.
     #[error("data directory {} is in use by another server; stop it or choose another directory", .0.display())]

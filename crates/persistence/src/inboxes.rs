@@ -15,6 +15,8 @@ mod changes;
 #[cfg(feature = "disk")]
 mod checking;
 mod cursors;
+mod following;
+mod history;
 #[cfg(feature = "disk")]
 pub(crate) mod lines;
 mod log;
@@ -85,6 +87,8 @@ const SCHEDULED: &str = "scheduled";
 /// One while rows are imported: what is there then is not all.
 #[cfg(feature = "disk")]
 const IMPORTING: &str = "importing";
+/// How many devices follow topics by filters that may fit several.
+const WILDCARDS: &str = "wildcards";
 /// How many processes have had the store.
 #[cfg(feature = "disk")]
 const PROCESSES: &str = "processes";

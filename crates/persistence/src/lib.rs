@@ -71,5 +71,5 @@ pub use listening::{StepListener, StepMade};
 pub use memory::MemoryStore;
 pub use store::{
     Append, Appended, Cancelled, Cursor, Device, Due, Entry, IfFull, Inbox, Limits, Recipients, Released,
-    Store, Swept,
+    Store, Swept, TopicLog,
 };

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use msgserver_message::{MessageId, Step};
+use msgserver_message::{MessageId, Step, Topic};
 
 use crate::Recipients;
 
@@ -16,6 +16,8 @@ pub struct StepMade {
     pub step: Step,
     /// Of a step of the message as a whole: whom it is for, if that is at hand.
     pub recipients: Option<Recipients>,
+    /// The topic that it was published to, if that is at hand.
+    pub topic: Option<Topic>,
 }
 
 /// Is told of steps. Called where the store changes: must not wait.

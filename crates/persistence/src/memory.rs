@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
 use async_trait::async_trait;
-use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Step, Timestamp, UserId};
+use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Step, Timestamp, Topic, TopicFilter, UserId};
 use parking_lot::Mutex;
 
 use crate::inboxes::tables::{Row, Rows, Table, Tables, Visit};
@@ -12,7 +12,7 @@ use crate::inboxes::{Changes, Inboxes, Reading, Rounds, Setting};
 use crate::listening::Listening;
 use crate::{
     Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, StepListener, Store, StoreError,
-    Swept,
+    Swept, TopicLog,
 };
 
 /// Inboxes that end with the process: for tests, and for servers whose messages matter only now.
@@ -112,6 +112,31 @@ impl Store for MemoryStore {
 
     async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError> {
         self.write(Timestamp::now(), |inboxes, _| inboxes.acknowledge(user, device, upto))
+    }
+
+    async fn follow(&self, user: &UserId, device: &DeviceId, topics: &TopicFilter) -> Result<(), StoreError> {
+        self.write(Timestamp::now(), |inboxes, _| inboxes.follow(user, device, topics))
+    }
+
+    async fn unfollow(
+        &self,
+        user: &UserId,
+        device: &DeviceId,
+        topics: &TopicFilter,
+    ) -> Result<(), StoreError> {
+        self.write(Timestamp::now(), |inboxes, _| inboxes.unfollow(user, device, topics))
+    }
+
+    async fn topic(&self, topic: &Topic) -> Result<TopicLog, StoreError> {
+        self.read(|inboxes| inboxes.topic(topic))
+    }
+
+    async fn published(&self, topic: &Topic, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.read(|inboxes| inboxes.published(topic, after, limit))
+    }
+
+    async fn history(&self, topics: &TopicFilter, of_each: usize) -> Result<Vec<Entry>, StoreError> {
+        self.read(|inboxes| inboxes.history(topics, of_each))
     }
 
     async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError> {

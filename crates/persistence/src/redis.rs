@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
-use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Stage, Step, Timestamp, UserId};
+use msgserver_message::{
+    DeviceId, MessageId, Receipt, Seq, Stage, Step, Timestamp, Topic, TopicFilter, UserId,
+};
 
 use self::append::UnderWay;
 use self::inboxes::Inboxes;
 use self::link::Link;
 pub(crate) use self::link::{Ask, unavailable};
 use self::messages::Messages;
+use self::topics::Topics;
 use crate::listening::Listening;
 use crate::{
     Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, StepListener, StepMade, Store,
-    StoreError, Swept,
+    StoreError, Swept, TopicLog,
 };
 
 mod append;
@@ -30,6 +33,7 @@ mod schedule;
 mod server;
 mod sessions;
 mod sweep;
+mod topics;
 
 pub(crate) const NAME: &str = "redis";
 
@@ -85,6 +89,7 @@ pub(crate) struct Shared {
     link: Arc<Link>,
     inboxes: Inboxes,
     messages: Messages,
+    topics: Arc<Topics>,
     under_way: UnderWay,
     listening: Listening,
     closed: AtomicBool,
@@ -122,8 +127,10 @@ impl RedisStore {
     pub async fn connect_with_limits(url: &str, limits: Limits) -> Result<Self, StoreError> {
         let keep = limits.age.max(limits.device_ttl).as_secs().saturating_add(DAY).min(LONGEST);
         let link = Arc::new(Link::new(url).await?);
+        let topics = Arc::new(Topics::new(Arc::clone(&link), limits, keep));
         let shared = Arc::new(Shared {
-            inboxes: Inboxes::new(Arc::clone(&link), limits, keep),
+            inboxes: Inboxes::new(Arc::clone(&link), Arc::clone(&topics), limits, keep),
+            topics,
             messages: Messages::new(Arc::clone(&link), limits),
             under_way: UnderWay::default(),
             listening: Listening::default(),
@@ -162,7 +169,7 @@ impl Shared {
     async fn make_steps(&self, steps: Vec<(MessageId, Vec<Step>)>) -> Result<(), StoreError> {
         if self.listening.is_heard() {
             let each = steps.iter().flat_map(|(id, steps)| steps.iter().map(|step| (*id, step.clone())));
-            let made = each.map(|(id, step)| StepMade { id, step, recipients: None });
+            let made = each.map(|(id, step)| StepMade { id, step, recipients: None, topic: None });
             // First of all: whatever becomes of the note, the message is gone.
             self.listening.tell(made.collect());
         }
@@ -176,6 +183,7 @@ impl Shared {
                 id: append.message.id,
                 step: Step::new(state, now),
                 recipients: Some(append.recipients.clone()),
+                topic: append.message.topic.clone(),
             });
             self.listening.tell(made.collect());
         }
@@ -239,6 +247,31 @@ impl Store for RedisStore {
 
     async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError> {
         self.open()?.inboxes.acknowledge(user, device, upto).await
+    }
+
+    async fn follow(&self, user: &UserId, device: &DeviceId, topics: &TopicFilter) -> Result<(), StoreError> {
+        self.open()?.inboxes.follow(user, device, topics).await
+    }
+
+    async fn unfollow(
+        &self,
+        user: &UserId,
+        device: &DeviceId,
+        topics: &TopicFilter,
+    ) -> Result<(), StoreError> {
+        self.open()?.inboxes.unfollow(user, device, topics).await
+    }
+
+    async fn topic(&self, topic: &Topic) -> Result<TopicLog, StoreError> {
+        self.open()?.topics.topic(topic).await
+    }
+
+    async fn published(&self, topic: &Topic, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.open()?.topics.published(topic, after, limit).await
+    }
+
+    async fn history(&self, topics: &TopicFilter, of_each: usize) -> Result<Vec<Entry>, StoreError> {
+        self.open()?.topics.history(topics, of_each).await
     }
 
     async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError> {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use msgserver_message::{DeviceId, Message, MessageId, Receipt, Seq, Step, Timestamp, UserId};
+use msgserver_message::{
+    DeviceId, Message, MessageId, Receipt, Seq, Step, Timestamp, Topic, TopicFilter, UserId,
+};
 
 use crate::{StepListener, StoreError};
 
@@ -16,6 +18,9 @@ pub enum Recipients {
     Users(Arc<[UserId]>),
     /// Those of every user who has a device.
     Known,
+    /// Those of every user with a device that follows the topic of the message; the topic's own log keeps it as
+    /// well.
+    Followers,
     /// Nobody's: only the id is taken. For notices, which are for who is connected.
     Nobody,
 }
@@ -81,7 +86,7 @@ pub struct Entry {
 }
 
 /// Where a device stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     /// The last number that is safe with the device.
     pub acknowledged: Seq,
@@ -92,6 +97,8 @@ pub struct Cursor {
     pub last: Seq,
     /// Whether the device was known before.
     pub known: bool,
+    /// What it follows, in the order of the names.
+    pub topics: Vec<TopicFilter>,
 }
 
 /// A device that has a cursor in an inbox.
@@ -105,6 +112,19 @@ pub struct Device {
     pub last_seen: Timestamp,
     /// Whether it is connected.
     pub connected: bool,
+    /// What it follows, in the order of the names.
+    pub topics: Vec<TopicFilter>,
+}
+
+/// What is known of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TopicLog {
+    /// How many users have a device that follows it, by its name or by a filter that fits.
+    pub followers: u64,
+    /// How many messages are kept.
+    pub kept: u64,
+    /// The last number given, [`Seq::ZERO`] if there never was a message or if that is long ago.
+    pub last: Seq,
 }
 
 /// What an inbox holds.
@@ -121,7 +141,7 @@ pub struct Inbox {
 /// What became of a cancellation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cancelled {
-    /// It was taken out of so many inboxes, or out of the schedule.
+    /// It was taken out of so many inboxes and logs of topics, or out of the schedule.
     TakenBack(u64),
     /// It had gone to everybody already.
     TooLate,
@@ -190,6 +210,12 @@ pub struct Limits {
     /// no receipts. An id that a publisher chose is known as long, but for a day at least. With no receipts,
     /// only a message with such an id can be cancelled.
     pub receipts: Duration,
+    /// Topics that one device may follow.
+    pub topics: usize,
+    /// Messages that the log of a topic keeps for who asks for history; zero for none.
+    pub history: u64,
+    /// How long they are kept, unless their own time is over before.
+    pub history_age: Duration,
 }
 
 impl Default for Limits {
@@ -201,6 +227,9 @@ impl Default for Limits {
             age: month,
             device_ttl: month,
             receipts: Duration::from_secs(24 * 60 * 60),
+            topics: 100,
+            history: 1,
+            history_age: month,
         }
     }
 }
@@ -263,8 +292,36 @@ pub trait Store: Send + Sync + 'static {
     /// not known has nothing to acknowledge; that changes nothing.
     async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError>;
 
+    /// Has a device follow a topic, or all topics that fit: from now on what is published there comes into the
+    /// inbox of its user. It does so, connected or away, until it stops or is forgotten. To follow what is
+    /// followed already changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NoDevice`] of a device that was never connected, [`StoreError::TooManyTopics`] of one that
+    /// follows as many as it may.
+    async fn follow(&self, user: &UserId, device: &DeviceId, topics: &TopicFilter) -> Result<(), StoreError>;
+
+    /// Has a device follow no more what it followed under this very filter.
+    async fn unfollow(
+        &self,
+        user: &UserId,
+        device: &DeviceId,
+        topics: &TopicFilter,
+    ) -> Result<(), StoreError>;
+
+    /// What is known of a topic.
+    async fn topic(&self, topic: &Topic) -> Result<TopicLog, StoreError>;
+
+    /// The first messages of a topic's log after a number, in the order in which they were published: at most
+    /// `limit`, and fewer if they are large.
+    async fn published(&self, topic: &Topic, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError>;
+
+    /// The last messages of each topic that fits, at most `of_each`, the oldest of each first; fewer if they are
+    /// large.
+    async fn history(&self, topics: &TopicFilter, of_each: usize) -> Result<Vec<Entry>, StoreError>;
+
     /// Takes a message out of the schedule, or out of each inbox whose user has no device, or a device that is
-    /// not connected and that it has not been sent to.
+    /// not connected and that it has not been sent to; and out of the log of its topic.
     async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError>;
 
     /// Puts at most `limit` scheduled messages whose time has come into their inboxes, each once.

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use msgserver_message::{
     CollapseKey, Content, DeviceId, Message, MessageId, Priority, Receipt, Seq, Stage, Step, Timestamp,
-    Topic, UserId,
+    Topic, TopicFilter, UserId,
 };
 use msgserver_persistence::{
-    Append, Appended, Cancelled, Due, IfFull, Inbox, InboxLimit, Limits, MemoryStore, Recipients, StepMade,
-    Store, StoreError, Swept,
+    Append, Appended, Cancelled, Due, Entry, IfFull, Inbox, InboxLimit, Limits, MemoryStore, Recipients,
+    StepMade, Store, StoreError, Swept, TopicLog,
 };
 
 #[path = "suite/promises.rs"]
@@ -203,6 +203,23 @@ macro_rules! keeps_its_promises {
                 what_is_old_goes
                 a_device_that_is_not_seen_is_forgotten
                 many_are_swept_in_parts
+            }
+            topics {
+                a_message_comes_into_the_inbox_of_each_follower
+                nobody_has_to_follow_a_topic
+                a_device_follows_until_it_stops
+                a_plus_stands_for_one_level
+                what_a_device_follows_is_told
+                a_device_follows_no_more_topics_than_it_may
+                only_a_known_device_follows
+                a_forgotten_device_follows_nothing
+                a_topic_keeps_its_last_messages
+                the_log_of_a_topic_ends_in_time
+                a_message_of_a_topic_is_taken_back
+                an_id_is_published_once
+                what_is_scheduled_goes_to_who_follows_then
+                a_follower_without_room_can_refuse
+                what_is_urgent_and_what_collapses_does_so_in_each_inbox
             }
         }
     };

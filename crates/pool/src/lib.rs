@@ -10,7 +10,8 @@
 //! sessions in bursts (one write a socket, however many notices wait), and watch for what the peers' TCP
 //! has acknowledged. What happens is told upward through [`Events`].
 //!
-//! A [`Pool`] is where a user's sessions are found; [`ShardedPool`] is the default.
+//! A [`Pool`] is where a user's sessions are found; [`ShardedPool`] is the default. [`Topics`] knows which sessions follow
+//! which topics; a [`Notice`] may be for the [`Audience`] of one.
 //!
 //! The crate does not accept connections, does not ask who a client is and keeps nothing for who is away:
 //! it takes a connected socket and the name of its user. It needs no async runtime.
@@ -90,6 +91,7 @@ mod shard;
 pub mod simulation;
 mod socket;
 mod standing;
+mod topics;
 mod unacknowledged;
 
 pub use events::{CloseReason, Events};
@@ -99,3 +101,4 @@ pub use reactor::{Reactor, ReactorOptions};
 pub use session::{Sent, Session, SessionSetup};
 pub use socket::Connection;
 pub use standing::{InFlight, Standing};
+pub use topics::{Audience, Topics};

@@ -6,12 +6,16 @@ use bytes::Bytes;
 use msgserver_message::Message;
 use msgserver_protocol::{Delivery, EncodeError, Encoder};
 
-/// A message to everybody, with its bytes for each encoding, which all sessions share.
+use crate::Audience;
+
+/// A message to everybody, or to an audience, with its bytes for each encoding, which all sessions share.
 #[derive(Debug)]
 pub struct Notice {
     message: Message,
     /// Whether it is only for sessions for which nothing is kept.
     without_inbox: bool,
+    /// To whom, if not to everybody.
+    audience: Option<Audience>,
     encoders: Arc<[Encoder]>,
     /// Made when the first session of the encoding needs it, so that doors without sessions cost nothing.
     framed: Box<[OnceLock<Option<Bytes>>]>,
@@ -33,7 +37,7 @@ impl Notice {
         });
         let framed = framed.collect::<Result<_, _>>()?;
         let payloads = encoders.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { message, without_inbox: false, encoders, framed, payloads })
+        Ok(Self { message, without_inbox: false, audience: None, encoders, framed, payloads })
     }
 
     /// Only for sessions for which nothing is kept: the others find it in their inboxes.
@@ -43,8 +47,29 @@ impl Notice {
         self
     }
 
+    /// Only for these sessions.
+    #[must_use]
+    pub fn to(mut self, audience: Audience) -> Self {
+        self.audience = Some(audience);
+        self
+    }
+
     pub(crate) const fn is_without_inbox(&self) -> bool {
         self.without_inbox
+    }
+
+    pub(crate) const fn audience(&self) -> Option<&Audience> {
+        self.audience.as_ref()
+    }
+
+    /// Whether it goes to the same sessions as another one.
+    pub(crate) fn goes_where(&self, other: &Self) -> bool {
+        self.without_inbox == other.without_inbox
+            && match (&self.audience, &other.audience) {
+                (None, None) => true,
+                (Some(own), Some(other)) => own.is(other),
+                _ => false,
+            }
     }
 
     /// The framed bytes for sessions in the clear.

@@ -51,9 +51,14 @@ impl Outbox {
                 Err(e) => return Err(e),
             }
         }
+        self.put(bytes);
+        Ok(())
+    }
+
+    /// Has bytes wait.
+    pub(crate) fn put(&mut self, bytes: Bytes) {
         self.waiting_bytes += bytes.len();
         self.waiting.push_back(bytes);
-        Ok(())
     }
 
     /// Writes what waits, as far as the socket takes it.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use mio::{Poll, Waker};
+use msgserver_message::SessionId;
 use parking_lot::Mutex;
 
 use crate::shard::{Inbox, Shard, WAKE};
@@ -65,11 +66,19 @@ impl Reactor {
     pub fn start(options: &ReactorOptions, events: &Arc<dyn Events>) -> io::Result<Self> {
         let mut shards = Vec::new();
         let mut threads = Vec::new();
-        for number in 0..options.threads.max(1) {
+        let count = options.threads.max(1);
+        for number in 0..count {
             let poll = Poll::new()?;
             let waker = Waker::new(poll.registry(), WAKE)?;
             let inbox = Arc::new(Mutex::new(Inbox::default()));
-            let shard = Shard::new(poll, Arc::clone(&inbox), Arc::clone(events), options, Instant::now());
+            let shard = Shard::new(
+                (number, count),
+                poll,
+                Arc::clone(&inbox),
+                Arc::clone(events),
+                options,
+                Instant::now(),
+            );
             shards.push(Mailbox { inbox, wake: Box::new(move || waker.wake()) });
             threads
                 .push(thread::Builder::new().name(format!("reactor-{number}")).spawn(move || shard.run())?);
@@ -102,10 +111,10 @@ impl Reactor {
     }
 
     fn shard_of(&self, session: &Session) -> &Mailbox {
-        &self.shards[session.id().get() as usize % self.shards.len()]
+        &self.shards[shard_of(session.id(), self.shards.len())]
     }
 
-    /// Sends a notice to every session that is watched.
+    /// Sends a notice to every session that is watched, or to its audience.
     pub fn broadcast(&self, notice: &Arc<Notice>) {
         for shard in &self.shards {
             shard.put(|inbox| inbox.notices.push_back(Arc::clone(notice)));
@@ -127,6 +136,11 @@ impl Reactor {
             let _ = thread.join();
         }
     }
+}
+
+/// Which of so many threads looks after a session.
+pub(crate) fn shard_of(session: SessionId, shards: usize) -> usize {
+    session.get() as usize % shards
 }
 
 impl Drop for Reactor {

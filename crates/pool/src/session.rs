@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use msgserver_message::{DeviceId, MessageId, Seq, SessionId, Timestamp, UserId};
+use msgserver_message::{DeviceId, MessageId, Seq, SessionId, Timestamp, Topic, TopicFilter, UserId};
 use msgserver_protocol::{Acknowledgement, Cipher, Delivery, Encoder, Partial};
 use parking_lot::Mutex;
 
@@ -75,6 +75,9 @@ struct State {
     outbox: Outbox,
     /// Where it stands in its user's inbox. Most sessions of a large server may have none: they pay 8 bytes.
     standing: Option<Box<Standing>>,
+    /// What it follows. Most sessions follow nothing: they pay 8 bytes.
+    #[allow(clippy::box_collection, reason = "8 bytes and not 24 in every idle session")]
+    following: Option<Box<Vec<TopicFilter>>>,
     wants_room: bool,
     /// Whether a message was sent.
     has_sent: bool,
@@ -154,6 +157,40 @@ impl Session {
         self.may_publish
     }
 
+    /// Whether a topic is among what it follows.
+    #[must_use]
+    pub fn follows(&self, topic: &Topic) -> bool {
+        let state = self.state.lock();
+        state.following.as_ref().is_some_and(|following| following.iter().any(|filter| filter.fits(topic)))
+    }
+
+    /// What it follows.
+    #[must_use]
+    pub fn following(&self) -> Vec<TopicFilter> {
+        self.state.lock().following.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Notes what it follows; whether that is new.
+    pub(crate) fn note_followed(&self, topics: &TopicFilter) -> bool {
+        let mut state = self.state.lock();
+        let following = state.following.get_or_insert_default();
+        let is_new = !following.contains(topics);
+        if is_new {
+            following.push(topics.clone());
+        }
+        is_new
+    }
+
+    pub(crate) fn note_unfollowed(&self, topics: &TopicFilter) {
+        let mut state = self.state.lock();
+        if let Some(following) = &mut state.following {
+            following.retain(|filter| filter != topics);
+            if following.is_empty() {
+                state.following = None;
+            }
+        }
+    }
+
     /// Which of the encodings it speaks.
     #[must_use]
     pub const fn encoding(&self) -> usize {
@@ -220,6 +257,12 @@ impl Session {
             }
         }
         Sent::Taken
+    }
+
+    /// Puts bytes before all that is said from now on, without writing yet: [`Session::flush`] does. For what has
+    /// to be the first thing that a client hears.
+    pub fn begin(&self, bytes: Bytes) {
+        self.state.lock().outbox.put(bytes);
     }
 
     fn window_is_full(&self, state: &State) -> bool {
@@ -336,6 +379,13 @@ impl Session {
         }
     }
 
+    /// Counts a kept message that is not for this device as sent, and as safe with it once all before it is. Whether
+    /// the caller has to write that down, as of [`Session::acknowledge`].
+    #[must_use]
+    pub fn skip(&self, seq: Seq) -> bool {
+        self.state.lock().standing.as_mut().is_some_and(|standing| standing.skip(seq))
+    }
+
     /// Notes that everything up to `seq` is safe with the client: gives what was in flight of it, and whether
     /// the caller has to write it down. Whoever has to goes on until [`Session::next_note`] has nothing more:
     /// acknowledgements that come meanwhile, however many, are one.
@@ -408,7 +458,7 @@ impl Session {
     }
 
     /// Writes what waits.
-    pub(crate) fn flush(&self) {
+    pub fn flush(&self) {
         let mut state = self.state.lock();
         if state.end.is_none()
             && let Err(e) = state.outbox.flush(&self.socket)

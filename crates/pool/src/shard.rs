@@ -12,6 +12,7 @@ use msgserver_message::SessionId;
 use msgserver_protocol::{Heard, Partial};
 use parking_lot::Mutex;
 
+use crate::reactor::shard_of;
 use crate::{CloseReason, Events, Notice, ReactorOptions, Session};
 
 /// How many reads a session gets before others get theirs, unless one fills the buffer: a client that sends
@@ -47,9 +48,8 @@ impl Inbox {
         let (mut bytes, mut burst) = (0, Vec::new());
         while let Some(next) = self.notices.front() {
             bytes += next.len();
-            let joins = burst.first().is_none_or(|first: &Arc<Notice>| {
-                bytes <= BURST && first.is_without_inbox() == next.is_without_inbox()
-            });
+            let joins =
+                burst.first().is_none_or(|first: &Arc<Notice>| bytes <= BURST && first.goes_where(next));
             if !joins {
                 break;
             }
@@ -60,6 +60,8 @@ impl Inbox {
 }
 
 pub(crate) struct Shard {
+    /// Which of how many it is.
+    number: (usize, usize),
     poll: Poll,
     inbox: Arc<Mutex<Inbox>>,
     events: Arc<dyn Events>,
@@ -85,6 +87,7 @@ pub(crate) struct Shard {
 
 impl Shard {
     pub(crate) fn new(
+        number: (usize, usize),
         poll: Poll,
         inbox: Arc<Mutex<Inbox>>,
         events: Arc<dyn Events>,
@@ -93,6 +96,7 @@ impl Shard {
     ) -> Self {
         let heartbeat = u32::try_from(options.heartbeat.as_secs()).unwrap_or(u32::MAX).clamp(1, 3600);
         Self {
+            number,
             poll,
             inbox,
             events,
@@ -280,11 +284,22 @@ impl Shard {
     }
 
     /// One write a socket, however many notices wait.
-    fn fan_out(&mut self, notices: &[Arc<Notice>]) {
+    fn fan_out(&self, notices: &[Arc<Notice>]) {
+        let (own, shards) = self.number;
+        let [first, ..] = notices else { return };
+        match first.audience() {
+            None => Self::write_to(self.sessions.iter().flatten(), notices),
+            Some(audience) => {
+                let is_own = |session: &&Arc<Session>| shard_of(session.id(), shards) == own;
+                Self::write_to(audience.sessions().iter().filter(is_own), notices);
+            }
+        }
+    }
+
+    fn write_to<'s>(sessions: impl Iterator<Item = &'s Arc<Session>>, notices: &[Arc<Notice>]) {
         let without_inbox = notices[0].is_without_inbox();
         let mut bursts: Vec<Option<Bytes>> = Vec::new();
-        for index in 0..self.sessions.len() {
-            let Some(session) = &self.sessions[index] else { continue };
+        for session in sessions {
             if without_inbox && session.has_inbox() {
                 continue;
             }

@@ -61,7 +61,8 @@ impl Reactor {
         wake: impl Fn() + Send + Sync + 'static,
     ) -> io::Result<(Self, Turns)> {
         let inbox = Arc::default();
-        let shard = Shard::new(mio::Poll::new()?, Arc::clone(&inbox), Arc::clone(events), options, now);
+        let shard =
+            Shard::new((0, 1), mio::Poll::new()?, Arc::clone(&inbox), Arc::clone(events), options, now);
         let wake = Box::new(move || {
             wake();
             Ok(())

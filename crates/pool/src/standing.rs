@@ -28,6 +28,8 @@ pub struct Standing {
     seen: Seq,
     /// The newest one when the session began. Up to here the store alone says which message has which number.
     settled: Seq,
+    /// The last one that was passed over as it is not for this device.
+    skipped: Seq,
     in_flight: VecDeque<InFlight>,
     /// Whether somebody is writing acknowledgements down.
     noting: bool,
@@ -85,6 +87,23 @@ impl Standing {
         self.tail = self.tail.max(seq);
     }
 
+    /// What is not for this device counts as sent, and as safe with it once all before it is: whether the caller has
+    /// to write that down.
+    pub(crate) fn skip(&mut self, seq: Seq) -> bool {
+        self.tail = self.tail.max(seq);
+        self.skipped = seq;
+        self.catch_up() && !std::mem::replace(&mut self.noting, true)
+    }
+
+    /// Acknowledges for the device what it is not sent, if nothing before that is in flight.
+    fn catch_up(&mut self) -> bool {
+        let caught_up = self.in_flight.is_empty() && self.skipped > self.acknowledged;
+        if caught_up {
+            self.acknowledged = self.skipped;
+        }
+        caught_up
+    }
+
     pub(crate) fn sent(&mut self, seq: Seq, id: MessageId, sent_at: Timestamp) {
         self.tail = seq;
         self.in_flight.push_back(InFlight { seq, id, sent_at, is_told: false });
@@ -101,6 +120,7 @@ impl Standing {
         self.tail = self.tail.max(seq);
         let safe = self.in_flight.partition_point(|message| message.seq <= seq);
         let safe = self.in_flight.drain(..safe).collect();
+        self.catch_up();
         if self.in_flight.is_empty() {
             // A burst's table is not kept by a session that may be idle for hours.
             self.in_flight = VecDeque::new();
@@ -140,6 +160,7 @@ impl Standing {
         // From the store: what the lane still holds may be behind what is sent again.
         self.settled = self.settled.max(self.tail);
         self.tail = self.acknowledged;
+        self.skipped = self.acknowledged;
         self.in_flight = VecDeque::new();
         true
     }
@@ -172,6 +193,34 @@ mod tests {
         assert!(!standing.acknowledge(Seq::new(7)).1, "the first caller goes on");
         assert_eq!(standing.next_note(Seq::new(6)), Some(Seq::new(7)));
         assert_eq!(standing.next_note(Seq::new(7)), None);
+    }
+
+    #[test]
+    fn what_is_not_for_a_device_is_acknowledged_for_it() {
+        let mut standing = Standing::new(Seq::new(3), Seq::new(3), Seq::new(3));
+        assert!(standing.skip(Seq::new(4)), "nothing is before it");
+        assert_eq!(standing.next_note(Seq::ZERO), Some(Seq::new(4)));
+        assert_eq!(standing.next_note(Seq::new(4)), None);
+        sent(&mut standing, 5..=5);
+        assert!(!standing.skip(Seq::new(6)), "what is before it is in flight");
+        assert_eq!(standing.acknowledged(), Seq::new(4));
+        assert!(standing.acknowledge(Seq::new(5)).1);
+        assert_eq!(standing.next_note(Seq::new(4)), Some(Seq::new(6)));
+        assert_eq!(standing.next_note(Seq::new(6)), None);
+    }
+
+    #[test]
+    fn what_was_skipped_is_not_safe_when_what_is_before_it_is_sent_again() {
+        let mut standing = Standing::new(Seq::ZERO, Seq::ZERO, Seq::ZERO);
+        sent(&mut standing, 1..=2);
+        assert!(!standing.skip(Seq::new(3)));
+        standing.ask_again();
+        assert!(standing.rewind());
+        assert_eq!((standing.tail(), standing.acknowledged()), (Seq::ZERO, Seq::ZERO));
+        sent(&mut standing, 1..=2);
+        standing.acknowledge(Seq::new(2));
+        assert_eq!(standing.acknowledged(), Seq::new(2));
+        assert_eq!(standing.tail(), Seq::new(2), "it is passed over once more");
     }
 
     #[test]

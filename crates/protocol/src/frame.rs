@@ -1,6 +1,8 @@
 //! The objects of the `frame` protocol.
 
-use msgserver_message::{Content, DeviceId, MessageId, Seq, SessionId, Timestamp, Topic, UserId};
+use msgserver_message::{
+    Content, DeviceId, MessageId, Seq, SessionId, Timestamp, Topic, TopicFilter, UserId,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::Delivery;
@@ -17,9 +19,9 @@ pub struct Hello {
     /// The proof.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// What to follow besides the inbox.
+    /// What to follow besides the inbox, beside what the device follows already.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub topics: Vec<Topic>,
+    pub topics: Vec<TopicFilter>,
 }
 
 /// What a client says. Fields that are not known are passed over.
@@ -34,15 +36,18 @@ pub enum ClientFrame {
         /// The last number that is safe.
         seq: Seq,
     },
-    /// Follow a topic.
+    /// Follow a topic, or several with a `+` for one level.
     Subscribe {
         /// The topic.
-        topic: Topic,
+        topic: TopicFilter,
+        /// How many of the last messages of each topic that fits are wanted first.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        history: u32,
     },
     /// Follow a topic no more.
     Unsubscribe {
-        /// The topic.
-        topic: Topic,
+        /// The topic, as it was subscribed to.
+        topic: TopicFilter,
     },
     /// Still there?
     Ping,
@@ -54,6 +59,11 @@ pub enum ClientFrame {
         /// The message.
         message: serde_json::Value,
     },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives it a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Why a frame was not taken.
@@ -75,6 +85,8 @@ pub enum ErrorCode {
     Conflict,
     /// Too much waits already; try again later.
     Overloaded,
+    /// This device follows as many topics as it may.
+    TooManyTopics,
 }
 
 /// Why the server closes a connection.

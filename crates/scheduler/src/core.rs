@@ -8,7 +8,7 @@ use std::time::Duration;
 use msgserver_access::Access;
 use msgserver_message::{Seq, SessionId, UserId};
 use msgserver_persistence::{Device, Entry, Inbox, Store, StoreError};
-use msgserver_pool::{CloseReason, Events, Reactor, Session};
+use msgserver_pool::{CloseReason, Events, Reactor, Session, Topics};
 use msgserver_protocol::{ByeCode, Encoder, ServerFrame};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -48,6 +48,7 @@ pub(crate) struct Core {
     pub(crate) parked: Notify,
     /// Told when something is scheduled.
     pub(crate) schedule: Notify,
+    pub(crate) topics: Topics,
     pub(crate) redelivery: Redelivery,
     pub(crate) receipts: Receipts,
     pub(crate) telling: Arc<Telling>,
@@ -116,6 +117,7 @@ impl Scheduler {
             work: Notify::new(),
             parked: Notify::new(),
             schedule: Notify::new(),
+            topics: Topics::default(),
             redelivery: Redelivery::default(),
             receipts: Receipts::default(),
             telling,
@@ -166,6 +168,8 @@ impl Scheduler {
         Figures {
             connections: core.parts.pool.sessions(),
             users: core.parts.pool.users(),
+            topics: core.topics.followed(),
+            subscriptions: core.topics.follows(),
             queued: core.parts.queue.len(),
             stored,
             accepted: counters.accepted.load(Ordering::Relaxed),
@@ -337,10 +341,9 @@ impl Core {
     /// Puts a session among those that are online.
     pub(crate) fn bring_online(
         self: &Arc<Self>,
-        session: Session,
+        session: Arc<Session>,
         access: Option<Arc<Access>>,
     ) -> Weak<Session> {
-        let session = Arc::new(session);
         if let Some(access) = &access {
             self.grants.add(&session, access);
         }

@@ -135,6 +135,13 @@ impl Core {
             session.pass_over(seq);
             return true;
         }
+        // It is in the inbox for another device of the same user.
+        if message.topic.as_ref().is_some_and(|topic| !session.follows(topic)) {
+            if session.skip(seq) {
+                self.write_down(session);
+            }
+            return true;
+        }
         let delivery = Delivery { redelivered: session.may_have_seen(seq), ..Delivery::kept(message, seq) };
         let taken = session.send(&delivery) == Sent::Taken;
         if taken {

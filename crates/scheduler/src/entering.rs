@@ -12,6 +12,7 @@ use crate::core::Core;
 use crate::guest::Guest;
 use crate::occupancy::Place;
 use crate::refusal::Refusal;
+use crate::subscribing::Beginning;
 
 /// A guest for whom everything is ready but its connection.
 pub(crate) struct Expected {
@@ -20,10 +21,12 @@ pub(crate) struct Expected {
     pub(crate) place: Place,
     /// Where it stands in its inbox, if it has one.
     pub(crate) cursor: Option<Cursor>,
+    /// What it follows.
+    pub(crate) beginning: Beginning,
 }
 
 impl Core {
-    /// Opens a guest's inbox.
+    /// Opens a guest's inbox, and has it follow what it asks for.
     pub(crate) async fn expect(
         &self,
         guest: Guest,
@@ -37,7 +40,9 @@ impl Core {
                 Some(cursor.map_err(|fault| Refusal::new(ByeCode::Unavailable, fault))?)
             }
         };
-        Ok(Expected { guest, encoding, place, cursor })
+        let following = cursor.as_ref().map_or_else(Vec::new, |cursor| cursor.topics.clone());
+        let beginning = self.follow_from_hello(&guest, following).await;
+        Ok(Expected { guest, encoding, place, cursor, beginning })
     }
 
     /// Brings an expected guest online over its connection. `head` goes before everything else that it is sent.
@@ -49,13 +54,13 @@ impl Core {
         head: Bytes,
     ) -> Option<Weak<Session>> {
         let (user, device) = (expected.guest.user.clone(), expected.guest.device.clone());
-        let cursor = expected.cursor;
+        let sent = expected.cursor.as_ref().map(|cursor| cursor.sent);
         match socket.and_then(|socket| self.enter_now(expected, socket, head)) {
             Ok(session) => Some(session),
             Err(fault) => {
                 tracing::info!(%user, %fault, "connection lost");
-                if let (Some(store), Some(cursor)) = (self.store_for(&user), cursor)
-                    && let Err(fault) = store.leave(&user, &device, cursor.sent).await
+                if let (Some(store), Some(sent)) = (self.store_for(&user), sent)
+                    && let Err(fault) = store.leave(&user, &device, sent).await
                 {
                     tracing::warn!(%user, %fault, "the end of a session is not kept");
                 }
@@ -70,7 +75,7 @@ impl Core {
         socket: impl Into<Connection>,
         head: Bytes,
     ) -> io::Result<Weak<Session>> {
-        let Expected { guest, encoding, place, cursor } = expected;
+        let Expected { guest, encoding, place, cursor, beginning } = expected;
         let access = guest.access;
         let id = self.next_session();
         let (user, device) = (guest.user.clone(), guest.device.clone());
@@ -85,19 +90,26 @@ impl Core {
                 cipher: guest.cipher.map(|cipher| Box::new(cipher) as Box<dyn Cipher>),
                 outbox_limit: self.settings.outbox_limit,
                 window: self.settings.window,
-                standing: cursor.map(|at| Standing::new(at.acknowledged, at.sent, at.last)),
+                standing: cursor.as_ref().map(|at| Standing::new(at.acknowledged, at.sent, at.last)),
                 may_publish: guest.may_publish,
                 read_ahead: guest.read_ahead,
             },
         )?;
+        let session = Arc::new(session);
         place.keep();
         let heartbeat_ms = u64::try_from(self.settings.reactor.heartbeat.as_millis()).unwrap_or(u64::MAX);
         let resumed = cursor.is_some_and(|cursor| cursor.known);
         let welcome = ServerFrame::Welcome { session: id, user, device, heartbeat_ms, resumed };
         let welcome = self.encoders[encoding].say(&welcome).unwrap_or_default();
         let first = if head.is_empty() { welcome } else { [head, welcome].concat().into() };
+        // Who is welcomed follows already, and what is published meanwhile comes after that.
         if !first.is_empty() {
-            session.say(first);
+            session.begin(first);
+        }
+        beginning.following.iter().for_each(|topics| self.topics.follow(&session, topics));
+        session.flush();
+        for refusal in &beginning.refusals {
+            self.say(&session, refusal);
         }
         Ok(self.bring_online(session, access))
     }

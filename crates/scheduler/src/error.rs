@@ -1,5 +1,6 @@
-//! Why a publication is refused.
+//! Why a publication or a subscription is refused.
 
+use msgserver_message::TopicFilter;
 use msgserver_persistence::StoreError;
 use msgserver_protocol::EncodeError;
 
@@ -41,4 +42,27 @@ pub enum PublishError {
     /// The server stops.
     #[error("the server stops")]
     ShuttingDown,
+}
+
+/// Why a session does not follow a topic.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// It may not.
+    #[error("this client may not follow {0}")]
+    Forbidden(TopicFilter),
+    /// It follows as many topics as it may.
+    #[error("this client follows {limit} topics already, and may follow no more; follow several with one +")]
+    TooMany {
+        /// How many it may follow.
+        limit: usize,
+    },
+    /// It follows the topic, but did not take all of the messages that it asked for.
+    #[error(
+        "the history was cut short, as the client has not read what was sent before; read, and ask for less"
+    )]
+    HistoryCut,
+    /// The store could not note it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }

@@ -8,6 +8,10 @@ pub struct Figures {
     pub connections: usize,
     /// Users with a session now.
     pub users: usize,
+    /// Topics, and filters for several, that a session follows now.
+    pub topics: usize,
+    /// How often a session follows a topic now, all together.
+    pub subscriptions: usize,
     /// Jobs that wait in lanes now.
     pub queued: usize,
     /// Messages in inboxes now, if the store can be asked: 0 without one, nothing when it does not answer.

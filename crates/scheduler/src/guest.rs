@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use msgserver_access::{Access, ApiKey, Offer, Scope};
 use msgserver_handshake::SessionCipher;
-use msgserver_message::{DeviceId, UserId};
+use msgserver_message::{DeviceId, TopicFilter, UserId};
 use msgserver_protocol::{ByeCode, Hello};
 
 use crate::core::Core;
@@ -18,6 +18,8 @@ pub(crate) struct Guest {
     pub(crate) may_publish: bool,
     /// What its token allows, if it has shown one. Without one, what its door allows to everybody.
     pub(crate) access: Option<Arc<Access>>,
+    /// What it asks to follow.
+    pub(crate) topics: Vec<TopicFilter>,
     pub(crate) cipher: Option<SessionCipher>,
     /// What it has said beyond its first words.
     pub(crate) read_ahead: Vec<u8>,
@@ -40,8 +42,9 @@ impl Guest {
         Self::new(UserId::anonymous(peer), DeviceId::unnamed())
     }
 
-    pub(crate) const fn new(user: UserId, device: DeviceId) -> Self {
-        Self { user, device, may_publish: false, access: None, cipher: None, read_ahead: Vec::new() }
+    pub(crate) fn new(user: UserId, device: DeviceId) -> Self {
+        let (topics, read_ahead) = (Vec::new(), Vec::new());
+        Self { user, device, may_publish: false, access: None, topics, cipher: None, read_ahead }
     }
 }
 
@@ -54,14 +57,16 @@ impl Core {
     /// The guest that a `hello` introduces: the one way in for every door whose clients say hello.
     pub(crate) async fn introduce(
         &self,
-        hello: Hello,
+        mut hello: Hello,
         peer: SocketAddr,
         door: &str,
     ) -> Result<Guest, Refusal> {
-        let Hello { user, device, token, topics } = hello;
-        if !topics.is_empty() {
-            return Err(Refusal::new(ByeCode::BadFrame, "topics are not supported"));
-        }
+        let topics = std::mem::take(&mut hello.topics);
+        Ok(Guest { topics, ..self.identify(hello, peer, door).await? })
+    }
+
+    async fn identify(&self, hello: Hello, peer: SocketAddr, door: &str) -> Result<Guest, Refusal> {
+        let Hello { user, device, token, .. } = hello;
         let shown = token.as_deref().unwrap_or_default();
         // Whoever may send to everybody needs no other proof.
         if self.settings.publishers.know(shown) {

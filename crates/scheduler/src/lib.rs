@@ -78,6 +78,7 @@ mod seldom;
 mod settings;
 #[cfg(feature = "simulation")]
 mod simulation;
+mod subscribing;
 mod telling;
 
 pub use acceptor::Acceptor;
@@ -85,9 +86,10 @@ pub use admission::{AsyncFunction, Authenticate, Filter, Networks, SharedSecret}
 pub use core::{Presence, Scheduler};
 pub use delivering::Job;
 pub use entrance::{Admitted, Entered, Visitor};
-pub use error::PublishError;
+pub use error::{PublishError, SubscribeError};
 pub use figures::Figures;
 pub use publication::{InvalidPublication, Publication, Published};
 pub use publisher::Publishers;
 pub use refusal::Refusal;
 pub use settings::{Door, FailedCallback, FailedDelivery, FailureReason, Parts, Settings, Witness};
+pub use subscribing::TopicPresence;

@@ -6,8 +6,10 @@ use msgserver_message::Seq;
 use msgserver_pool::{CloseReason, Events, Session};
 use msgserver_protocol::{ClientFrame, ErrorCode, ServerFrame};
 
+use crate::SubscribeError;
 use crate::core::Core;
 use crate::delivering::STORE_RETRY;
+use crate::subscribing::{Asked, refusal};
 
 /// How often an acknowledgement is offered to a store that fails, once its session is over: without it the device
 /// is sent the message again, and an old client cannot tell. Not for ever, since nobody counts such sessions.
@@ -29,7 +31,28 @@ impl Events for FromReactor {
                 let detail = format!("{seq} was not sent yet; the last one is {last}");
                 error(ErrorCode::UnexpectedFrame, detail, None)
             }
-            ClientFrame::Ping => ServerFrame::Pong,
+            // What was asked for before is done by then: so a client can tell that it follows.
+            ClientFrame::Ping => match self.0.publisher.ask(session, Asked::Pong) {
+                Ok(true) => return,
+                Ok(false) => ServerFrame::Pong,
+                Err(refusal) => refusal,
+            },
+            ClientFrame::Subscribe { topic, history } => {
+                if !self.0.may_follow(session, &topic) {
+                    return self.0.say(session, &refusal(&SubscribeError::Forbidden(topic)));
+                }
+                let history = usize::try_from(history).unwrap_or(usize::MAX);
+                match self.0.publisher.ask(session, Asked::Subscribe(topic, history)) {
+                    Ok(_) => return,
+                    Err(refusal) => refusal,
+                }
+            }
+            ClientFrame::Unsubscribe { topic } => {
+                match self.0.publisher.ask(session, Asked::Unsubscribe(topic)) {
+                    Ok(_) => return,
+                    Err(refusal) => refusal,
+                }
+            }
             ClientFrame::Hello(_) => {
                 error(ErrorCode::UnexpectedFrame, "hello is the first frame and comes once".to_owned(), None)
             }
@@ -39,7 +62,7 @@ impl Events for FromReactor {
                     Err(refusal) => refusal,
                 }
             }
-            _ => error(ErrorCode::NotSupported, "topics are not supported".to_owned(), None),
+            _ => error(ErrorCode::NotSupported, "this server does not know such a frame".to_owned(), None),
         };
         self.0.say(session, &answer);
     }
@@ -59,6 +82,7 @@ impl Events for FromReactor {
     fn on_closed(&self, session: &Arc<Session>, reason: &CloseReason) {
         self.0.parts.pool.remove(session);
         self.0.grants.remove(session);
+        self.0.topics.leave(session);
         self.0.occupancies[session.encoding()].leave();
         self.0.left(session);
         if !matches!(reason, CloseReason::ClosedByPeer | CloseReason::Complete | CloseReason::ShuttingDown) {
@@ -71,15 +95,22 @@ impl Core {
     /// Moves a device's cursor. A client may acknowledge faster than a store can note it, so at most one note
     /// a session is under way, and the next one is about the newest acknowledgement.
     pub(crate) fn acknowledged(self: &Arc<Self>, session: &Arc<Session>, seq: Seq) {
-        let Some(store) = self.store_for(session.user()).cloned() else { return };
+        if self.store_for(session.user()).is_none() {
+            return;
+        }
         let (safe, note) = session.acknowledge(seq);
         self.note(session, safe, true);
         if session.has_room_again() {
             self.wake(session.user());
         }
-        if !note {
-            return;
+        if note {
+            self.write_down(session);
         }
+    }
+
+    /// Writes down what a session has acknowledged, until nothing more has come meanwhile.
+    pub(crate) fn write_down(self: &Arc<Self>, session: &Arc<Session>) {
+        let Some(store) = self.store_for(session.user()).cloned() else { return };
         let session = Arc::clone(session);
         self.notes.spawn_on(
             async move {

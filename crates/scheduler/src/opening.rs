@@ -17,6 +17,7 @@ use crate::entering::Expected;
 use crate::guest::Guest;
 use crate::occupancy::{Occupancy, Place};
 use crate::refusal::Refusal;
+use crate::subscribing::Beginning;
 use crate::{Acceptor, Door, Scheduler};
 
 /// A hello is small; what is longer is no hello.
@@ -67,7 +68,8 @@ impl Core {
         };
         if door.encryption.is_none() && door.encoder.inbound().is_silent() && !self.asks_for_proof() {
             // Nothing is asked of such a client, so nothing has to be waited for.
-            let expected = Expected { guest: Guest::anonymous(peer), encoding, place, cursor: None };
+            let (guest, beginning) = (Guest::anonymous(peer), Beginning::default());
+            let expected = Expected { guest, encoding, place, cursor: None, beginning };
             if let Err(fault) =
                 socket.into_std().and_then(|socket| core.enter_now(expected, socket, Bytes::new()))
             {

@@ -1,10 +1,12 @@
-//! Publishing through a session.
+//! Publishing through a session, and following topics.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use msgserver_access::Access;
+use msgserver_message::SessionId;
 use msgserver_pool::Session;
 use msgserver_protocol::{ErrorCode, ServerFrame};
 use serde_json::Value;
@@ -12,6 +14,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::mpsc;
 
 use crate::core::Core;
+use crate::subscribing::Asked;
 use crate::{Publication, PublishError, Published, Scheduler};
 
 /// How many publications of sessions may wait to be taken, and how many bytes of them; one more is refused.
@@ -58,30 +61,39 @@ impl fmt::Debug for Publishers {
     }
 }
 
-/// A `publish` frame of a session.
+/// What a session asks for that takes a while.
 pub(crate) struct Order {
     session: Arc<Session>,
-    /// What its token allows, if it has come with one.
-    access: Option<Arc<Access>>,
-    reference: Value,
-    /// The message, as `POST /v1/messages` takes it.
-    message: Vec<u8>,
+    what: What,
+}
+
+enum What {
+    Publish {
+        /// What its token allows, if it has come with one.
+        access: Option<Arc<Access>>,
+        reference: Value,
+        /// The message, as `POST /v1/messages` takes it.
+        message: Vec<u8>,
+    },
+    Follow(Asked),
 }
 
 fn refusal(code: ErrorCode, detail: impl ToString, reference: Value) -> ServerFrame {
     ServerFrame::Error { code, detail: detail.to_string(), reference: Some(reference) }
 }
 
-/// Takes what sessions publish. All in one line, so that each client's publications keep their order.
+/// Takes what sessions publish, and what they follow. All in one line, so that each client's frames keep their order.
 pub(crate) struct Publisher {
     orders: mpsc::Sender<Order>,
     bytes: AtomicUsize,
+    /// How much about topics is in the line.
+    asked: AtomicUsize,
 }
 
 impl Publisher {
     pub(crate) fn new() -> (Self, mpsc::Receiver<Order>) {
         let (orders, waiting) = mpsc::channel(WAITING);
-        (Self { orders, bytes: AtomicUsize::new(0) }, waiting)
+        (Self { orders, bytes: AtomicUsize::new(0), asked: AtomicUsize::new(0) }, waiting)
     }
 
     /// Takes what a session publishes, or says why not.
@@ -105,11 +117,31 @@ impl Publisher {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
             return Err(full(reference));
         }
-        let order = Order { session: Arc::clone(session), access, reference, message };
-        self.orders.try_send(order).map_err(|refused| {
+        let what = What::Publish { access, reference, message };
+        self.orders.try_send(Order { session: Arc::clone(session), what }).map_err(|refused| {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            full(refused.into_inner().reference)
+            match refused.into_inner().what {
+                What::Publish { reference, .. } => full(reference),
+                What::Follow(_) => full(Value::Null),
+            }
         })
+    }
+
+    /// Takes what a session asks for about topics, or says why not. Where nothing is in the line, a `ping` needs not
+    /// stand in it; whether it does.
+    pub(crate) fn ask(&self, session: &Arc<Session>, asked: Asked) -> Result<bool, ServerFrame> {
+        if asked == Asked::Pong && self.asked.load(Ordering::Acquire) == 0 {
+            return Ok(false);
+        }
+        self.asked.fetch_add(1, Ordering::AcqRel);
+        self.orders.try_send(Order { session: Arc::clone(session), what: What::Follow(asked) }).map_err(
+            |_| {
+                self.asked.fetch_sub(1, Ordering::AcqRel);
+                let detail = "too much waits to be done; try again later".to_owned();
+                ServerFrame::Error { code: ErrorCode::Overloaded, detail, reference: None }
+            },
+        )?;
+        Ok(true)
     }
 }
 
@@ -118,35 +150,72 @@ impl Core {
         let scheduler = Scheduler { core: Arc::clone(&self) };
         let mut orders = Vec::new();
         while waiting.recv_many(&mut orders, AT_ONCE).await > 0 {
-            let mut batch = Vec::with_capacity(orders.len());
-            let mut asked = Vec::with_capacity(orders.len());
-            for Order { session, access, reference, message } in orders.drain(..) {
-                self.publisher.bytes.fetch_sub(message.len(), Ordering::Relaxed);
-                let read = Publication::from_json(&message)
-                    .map_err(|fault| (ErrorCode::Invalid, fault.to_string()))
-                    .and_then(|publication| match access {
-                        Some(access) if !access.may_publish(&publication.target) => {
-                            let detail =
-                                format!("this token does not allow to publish to {}", publication.target);
-                            Err((ErrorCode::Forbidden, detail))
-                        }
-                        _ => Ok(publication),
-                    });
-                asked.push((session, reference, read.map(|publication| batch.push(publication))));
+            let mut orders = orders.drain(..).peekable();
+            while orders.peek().is_some() {
+                // In runs of one kind: what a session follows counts for what it publishes after that.
+                let mut following = Vec::new();
+                while let Some(order) = orders.next_if(|order| matches!(order.what, What::Follow(_))) {
+                    following.push(order);
+                }
+                self.follow(following).await;
+                let mut publishing = Vec::new();
+                while let Some(order) = orders.next_if(|order| matches!(order.what, What::Publish { .. })) {
+                    publishing.push(order);
+                }
+                self.publish_orders(&scheduler, publishing).await;
             }
-            let mut outcomes = scheduler.publish_batch(batch).await.into_iter();
-            for (session, reference, read) in asked {
-                let answer = match read {
-                    Err((code, detail)) => refusal(code, detail, reference),
-                    Ok(()) => match outcomes.next().expect("an outcome for each publication") {
-                        Ok(Published { id, state }) => {
-                            ServerFrame::Published { reference, id, state: state.as_str().to_owned() }
-                        }
-                        Err(fault) => refusal(code(&fault), fault, reference),
-                    },
-                };
-                self.say(&session, &answer);
+        }
+    }
+
+    /// One session after the other would be slow where many begin to follow at once; what one session asks for keeps
+    /// its order.
+    async fn follow(&self, orders: Vec<Order>) {
+        let count = orders.len();
+        let mut sessions = BTreeMap::<SessionId, Vec<Order>>::new();
+        for order in orders {
+            sessions.entry(order.session.id()).or_default().push(order);
+        }
+        let each = sessions.into_values().map(async |orders| {
+            for Order { session, what } in orders {
+                if let What::Follow(asked) = what {
+                    self.subscribe_as_asked(&session, &asked).await;
+                }
             }
+        });
+        futures_util::future::join_all(each).await;
+        self.publisher.asked.fetch_sub(count, Ordering::AcqRel);
+    }
+
+    async fn publish_orders(&self, scheduler: &Scheduler, orders: Vec<Order>) {
+        let mut batch = Vec::with_capacity(orders.len());
+        let mut asked = Vec::with_capacity(orders.len());
+        for Order { session, what } in orders {
+            let What::Publish { access, reference, message } = what else { continue };
+            self.publisher.bytes.fetch_sub(message.len(), Ordering::Relaxed);
+            let read = Publication::from_json(&message)
+                .map_err(|fault| (ErrorCode::Invalid, fault.to_string()))
+                .and_then(|publication| match access {
+                    Some(access) if !access.may_publish(&publication.target) => {
+                        let detail =
+                            format!("this token does not allow to publish to {}", publication.target);
+                        Err((ErrorCode::Forbidden, detail))
+                    }
+                    _ => Ok(publication),
+                });
+            asked.push((session, reference, read.map(|publication| batch.push(publication))));
+        }
+        let mut outcomes = scheduler.publish_batch(batch).await.into_iter();
+        for (session, reference, read) in asked {
+            let answer = match read {
+                Err((code, detail)) => refusal(code, detail, reference),
+                Ok(()) => match outcomes.next().expect("an outcome for each publication") {
+                    Ok(Published { id, state }) => {
+                        ServerFrame::Published { reference, id, state: state.as_str().to_owned() }
+                    }
+                    Err(fault) => refusal(code(&fault), fault, reference),
+                },
+            };
+            self.say(&session, &answer);
         }
     }
 }

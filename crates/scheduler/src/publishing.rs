@@ -92,6 +92,8 @@ struct Prepared {
     /// For whom it is only tried.
     passing: Vec<UserId>,
     notice: Option<Arc<Notice>>,
+    /// To whom of those who follow its topic it goes as a notice, if it has one.
+    followers: Option<Audience>,
     /// What it is in once it is taken, unless the store has it wait for its time.
     state: Stage,
     /// Whether its publisher has named a time for it.
@@ -162,7 +164,7 @@ impl Core {
         let later = publication.deliver_at.is_some_and(|at| at > message.sent_at);
 
         let has_store = self.parts.store.is_some();
-        let mut passing = Vec::new();
+        let (mut passing, mut followers) = (Vec::new(), None);
         let (recipients, audience) = match publication.target {
             Target::All => {
                 self.admit(self.reactor().notices_waiting())?;
@@ -183,13 +185,24 @@ impl Core {
                 users.dedup();
                 (self.inboxes(users, publication.store, &mut passing)?, None)
             }
-            _ => return Err(PublishError::NotSupported("publishing to a topic")),
+            Target::Topic(topic) => {
+                self.admit(self.parts.queue.len().max(self.reactor().notices_waiting()))?;
+                message.topic = Some(topic);
+                let kept = has_store && publication.store != Some(false);
+                followers = Some(if kept { Audience::WithoutInbox } else { Audience::Everybody });
+                let recipients = match kept {
+                    true => Some(Recipients::Followers),
+                    false => (has_store && later).then_some(Recipients::Nobody),
+                };
+                (recipients, None)
+            }
+            _ => return Err(PublishError::NotSupported("such a target")),
         };
         if later && (recipients.is_none() || !passing.is_empty()) {
             return Err(PublishError::NeedsStore("deliver_at"));
         }
         let state = match &recipients {
-            Some(Recipients::Users(_) | Recipients::Known) => Stage::Accepted,
+            Some(Recipients::Users(_) | Recipients::Known | Recipients::Followers) => Stage::Accepted,
             _ => Stage::Queued,
         };
         // An id counts once also where nothing is kept.
@@ -204,7 +217,7 @@ impl Core {
             if_full: publication.if_full,
         });
         let has_time = publication.deliver_at.is_some();
-        Ok((Prepared { message, passing, notice, state, has_time }, append))
+        Ok((Prepared { message, passing, notice, followers, state, has_time }, append))
     }
 
     /// The inboxes that a message goes into; users without one are put among `passing`.
@@ -231,7 +244,7 @@ impl Core {
 
     /// What is kept is answered for; from here on nothing can be refused.
     async fn hand_on(&self, one: Prepared, appended: Option<Appended>) -> Published {
-        let Prepared { message, passing, notice, mut state, has_time } = one;
+        let Prepared { message, passing, notice, followers, mut state, has_time } = one;
         let id = message.id;
         match appended {
             Some(Appended::Scheduled) => {
@@ -243,11 +256,18 @@ impl Core {
             Some(Appended::Duplicate) => {}
             appended => {
                 if appended.is_none() && self.telling.is_wanted(Stage::Queued) {
-                    let target = if notice.is_some() { Target::All } else { Target::Users(passing.clone()) };
+                    let target = match &message.topic {
+                        Some(topic) => Target::Topic(topic.clone()),
+                        None if notice.is_some() => Target::All,
+                        None => Target::Users(passing.clone()),
+                    };
                     self.telling.tell(id, &Step::new(state, Timestamp::now()), Some(&target));
                 }
                 if let Some(notice) = notice {
                     self.reactor().broadcast(&notice);
+                }
+                if let Some(audience) = followers {
+                    self.notify_followers(&message, audience);
                 }
                 if let Some(Appended::New(seqs)) = appended {
                     for (user, seq) in seqs {
@@ -260,6 +280,24 @@ impl Core {
             }
         }
         Published { id, state }
+    }
+
+    /// Sends a message of a topic to sessions that follow it: all of them, or those that do not find it in an inbox.
+    fn notify_followers(&self, message: &Message, audience: Audience) {
+        let sessions = message.topic.as_ref().and_then(|topic| self.topics.audience(topic));
+        let wanted =
+            |sessions: &msgserver_pool::Audience| audience == Audience::Everybody || sessions.has_passing();
+        let Some(sessions) = sessions.filter(wanted) else { return };
+        match Notice::new(message.clone(), Arc::clone(&self.encoders)) {
+            Ok(notice) => {
+                let notice = notice.to(sessions);
+                self.reactor().broadcast(&Arc::new(match audience {
+                    Audience::Everybody => notice,
+                    Audience::WithoutInbox => notice.without_inbox(),
+                }));
+            }
+            Err(fault) => tracing::warn!(id = %message.id, %fault, "a message of a topic was not sent"),
+        }
     }
 
     /// What was said of a message when it was taken.
@@ -315,9 +353,14 @@ impl Core {
         let Released { message, recipients, seqs } = released;
         let audience = match recipients {
             Recipients::Nobody => Some(Audience::Everybody),
-            Recipients::Known => Some(Audience::WithoutInbox),
+            Recipients::Known | Recipients::Followers => Some(Audience::WithoutInbox),
             Recipients::Users(_) => None,
         };
+        let of_topic = message.topic.is_some();
+        if let Some(audience) = audience.filter(|_| of_topic) {
+            self.notify_followers(&message, audience);
+        }
+        let audience = audience.filter(|_| !of_topic);
         match audience.map(|audience| self.notice(&message, audience)).transpose() {
             Ok(notice) => notice.iter().for_each(|notice| self.reactor().broadcast(notice)),
             Err(fault) => tracing::warn!(id = %message.id, %fault, "a scheduled notice was not sent"),

@@ -36,6 +36,8 @@ pub struct Settings {
     pub window: usize,
     /// How long a device that acknowledges may take to do so before what it was sent is sent again.
     pub ack_timeout: Duration,
+    /// How many topics a session may follow for which nothing is kept; of the others the store knows.
+    pub topics: usize,
     /// Who may publish through a session, of those whom the gate does not ask.
     pub publishers: Publishers,
     /// What is asked of who comes in, besides [`Parts::authentication`]: tokens, the application, API keys.
@@ -67,6 +69,7 @@ impl Default for Settings {
             outbox_limit: 1024 * 1024,
             window: 1000,
             ack_timeout: Duration::from_secs(30),
+            topics: 100,
             publishers: Publishers::default(),
             gate: Arc::default(),
             return_within: Duration::from_secs(5),

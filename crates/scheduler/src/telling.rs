@@ -76,9 +76,10 @@ impl Telling {
 
     /// Tells of steps that a store has made.
     pub(crate) fn tell_made(&self, steps: Vec<StepMade>) {
-        for StepMade { id, step, recipients } in steps {
+        for StepMade { id, step, recipients, topic } in steps {
             if self.is_wanted(step.state) {
-                self.tell(id, &step, recipients.as_ref().map(target).as_ref());
+                let target = topic.map(Target::Topic).or_else(|| recipients.as_ref().map(target));
+                self.tell(id, &step, target.as_ref());
             }
         }
     }
@@ -142,7 +143,7 @@ fn target(recipients: &Recipients) -> Target {
             [user] => Target::User(user.clone()),
             users => Target::Users(users.to_vec()),
         },
-        Recipients::Known | Recipients::Nobody => Target::All,
+        Recipients::Known | Recipients::Followers | Recipients::Nobody => Target::All,
     }
 }
 

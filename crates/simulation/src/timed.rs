@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Step, Timestamp, UserId};
+use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Step, Timestamp, Topic, TopicFilter, UserId};
 use msgserver_persistence::{
     Append, Appended, Cancelled, Cursor, Device, DiskStore, Due, Entry, Inbox, Store, StoreError, Swept,
+    TopicLog,
 };
 use tokio::sync::Notify;
 
@@ -75,6 +76,31 @@ impl Store for Timed {
         let noted = self.later(self.store.acknowledge(user, device, upto)).await;
         self.trace.note(format_args!("noted {user}/{device} {upto}: {}", outcome(&noted)));
         noted
+    }
+
+    async fn follow(&self, user: &UserId, device: &DeviceId, topics: &TopicFilter) -> Result<(), StoreError> {
+        self.later(self.store.follow(user, device, topics)).await
+    }
+
+    async fn unfollow(
+        &self,
+        user: &UserId,
+        device: &DeviceId,
+        topics: &TopicFilter,
+    ) -> Result<(), StoreError> {
+        self.later(self.store.unfollow(user, device, topics)).await
+    }
+
+    async fn topic(&self, topic: &Topic) -> Result<TopicLog, StoreError> {
+        self.store.topic(topic).await
+    }
+
+    async fn published(&self, topic: &Topic, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.later(self.store.published(topic, after, limit)).await
+    }
+
+    async fn history(&self, topics: &TopicFilter, of_each: usize) -> Result<Vec<Entry>, StoreError> {
+        self.later(self.store.history(topics, of_each)).await
     }
 
     async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError> {

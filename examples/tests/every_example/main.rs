@@ -43,6 +43,7 @@ examples![
     ssl_server,
     stopping,
     store_alone,
+    topics,
 ];
 
 #[test]
@@ -311,6 +312,18 @@ fn stopping() {
     let server = start();
     let client = start!("frame_client", server.address(), "bob");
     assert_eq!([client.line(), client.line()], ["welcome bob, resumed: false", r#""later""#]);
+}
+
+fn topics() {
+    let mut server = start!("topics", ANY);
+    let address = server.address();
+    let client = start!("frame_client", address, "ada", "phone", "news/+");
+    assert_eq!(client.line(), "welcome ada, resumed: false");
+    server.say("other hello");
+    assert_eq!(server.line(), "0 users follow other, 0 sessions now");
+    server.say("news/europe hello");
+    assert_eq!(server.line(), "1 users follow news/europe, 1 sessions now");
+    assert_eq!(client.line(), r#""hello""#);
 }
 
 fn frame_client() {

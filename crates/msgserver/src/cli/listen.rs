@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use futures_util::{SinkExt, StreamExt};
-use msgserver_message::{Content, DeviceId, Seq, UserId};
+use msgserver_message::{Content, DeviceId, Seq, TopicFilter, UserId};
 use msgserver_protocol::{ByeCode, ClientFrame, Hello, ServerFrame};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -38,6 +38,9 @@ pub(crate) struct Listen {
     /// The proof: the shared secret
     #[arg(long, env = "MSGSERVER_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// Follow this topic besides the inbox, as the device does from then on; + stands for one level. May be repeated
+    #[arg(long = "topic", value_name = "TOPIC")]
+    topics: Vec<TopicFilter>,
     /// Keep the number of the last message here, so that the next run prints none again; a kill -9 may come between
     /// the two
     #[arg(long, value_name = "FILE")]
@@ -109,7 +112,7 @@ impl Listen {
             user: Some(self.user.clone()),
             device: self.device.clone(),
             token: self.token.clone(),
-            topics: Vec::new(),
+            topics: self.topics.clone(),
         };
         if let Err(fault) = say.send(ClientFrame::Hello(hello)).await {
             return lost(fault);

@@ -111,6 +111,7 @@ async fn build(configuration: &Configuration, webhooks: Option<Webhooks>) -> Res
         None if configuration.shared_secret.is_some() || !gate.is_open() => Publishers::Nobody,
         None => Publishers::Everybody,
     };
+    settings.topics = configuration.inbox.topics;
     let listen = &configuration.listen;
     let mut builder = Server::builder()
         .settings(settings)

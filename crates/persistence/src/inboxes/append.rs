@@ -2,8 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use msgserver_message::{CollapseKey, Message, Seq, Stage, UserId};
+use msgserver_message::{CollapseKey, Message, Seq, Stage, Topic, UserId};
 
+use super::following::followers;
 use super::log::{self, Kept};
 use super::rows::{self, Head, MessageRow, ScheduleRow, Scheduled, UserRow};
 use super::tables::{self, Rows, Table, Tables};
@@ -11,6 +12,14 @@ use super::{Changes, Inboxes, SCHEDULED, STORED, corrupt, message_row};
 use crate::fingerprint::fingerprint;
 use crate::store::reason;
 use crate::{Append, Appended, IfFull, InboxLimit, Limits, Recipients, StoreError};
+
+/// Where a message is.
+#[derive(Debug, Default)]
+pub(super) struct Placed {
+    pub(super) places: Vec<(UserId, Seq)>,
+    /// The topic that has it in its log, and the number there.
+    pub(super) published: Option<(Topic, u64)>,
+}
 
 impl<R: Rows> Inboxes<'_, Changes<'_, R>> {
     /// Puts each message into its inboxes, or into the schedule; one that fails leaves nothing behind.
@@ -31,14 +40,14 @@ impl<T: Tables> Inboxes<'_, T> {
             return if same { Ok(Appended::Duplicate) } else { Err(StoreError::Conflict(message.id)) };
         }
         let later = deliver_at.filter(|at| *at > self.setting.now);
-        let (mut scheduled, mut places) = (None, Vec::new());
+        let (mut scheduled, mut placed) = (None, Placed::default());
         if let Some(at) = later {
             let number = self.add(SCHEDULED, 1)?;
             let row = rows::write_named(&ScheduleRow::new(append));
             self.tables.put(Table::Schedule, tables::scheduled(at, number, message.id), row);
             scheduled = Some(Scheduled { at: at.as_millis(), number });
         } else {
-            places = self.place_all(append)?;
+            placed = self.place_all(append)?;
         }
         if *check_id || !self.setting.limits.receipts.is_zero() {
             let row = MessageRow {
@@ -46,21 +55,27 @@ impl<T: Tables> Inboxes<'_, T> {
                 at: self.setting.now.as_millis(),
                 scheduled,
                 released: None,
-                places: places.clone(),
+                places: placed.places.clone(),
+                published: placed.published,
             };
             self.put_message(message.id, &row);
             // What is known of a scheduled message is needed until it is released.
             self.tables.put(Table::Aging, tables::moment(row.since(), message.id), Vec::new());
         }
         self.tell(if later.is_some() { Stage::Scheduled } else { Stage::Accepted }, append);
-        Ok(if later.is_some() { Appended::Scheduled } else { Appended::New(places) })
+        Ok(if later.is_some() { Appended::Scheduled } else { Appended::New(placed.places) })
     }
 
-    /// Puts a message into all of its inboxes.
-    pub(super) fn place_all(&mut self, append: &Append) -> Result<Vec<(UserId, Seq)>, StoreError> {
+    /// Puts a message into all of its inboxes, and into the log of its topic.
+    pub(super) fn place_all(&mut self, append: &Append) -> Result<Placed, StoreError> {
+        let mut topic = None;
         let users = match &append.recipients {
             Recipients::Users(users) => users.to_vec(),
             Recipients::Known => known_users(self.tables)?,
+            Recipients::Followers => {
+                topic = append.message.topic.as_ref();
+                topic.map_or_else(|| Ok(Vec::new()), |topic| followers(self.tables, topic))?
+            }
             Recipients::Nobody => Vec::new(),
         };
         if append.if_full == IfFull::Refuse {
@@ -68,7 +83,13 @@ impl<T: Tables> Inboxes<'_, T> {
                 self.check_room(user, &append.message)?;
             }
         }
-        users.into_iter().map(|user| Ok((user.clone(), self.place(&user, &append.message)?))).collect()
+        let place = |user: UserId| self.place(&user, &append.message).map(|seq| (user, seq));
+        let places = users.into_iter().map(place).collect::<Result<_, StoreError>>()?;
+        let published = match topic {
+            Some(topic) => self.keep_published(topic, &append.message)?.map(|number| (topic.clone(), number)),
+            None => None,
+        };
+        Ok(Placed { places, published })
     }
 
     fn check_room(&mut self, user: &UserId, message: &Message) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use msgserver_message::{Seq, UserId};
 
-use super::rows::{self, DeviceRow, Head, MessageRow, ScheduleRow, StepRow, UserRow};
+use super::rows::{self, DeviceRow, Head, MessageRow, ScheduleRow, StepRow, TopicRow, UserRow};
 use super::tables::{self, Rows, Table};
 use super::{corrupt, device_rows, log, user_row};
 use crate::StoreError;
@@ -19,13 +19,19 @@ impl Checking<'_, ()> {
     /// Whether a row is one of its table.
     pub(crate) fn row(table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         match table {
-            Table::Log => Head::read(value).and_then(|_| rows::message(value).map(drop)),
+            Table::Log | Table::History => Head::read(value).and_then(|_| rows::message(value).map(drop)),
             Table::Users => rows::read::<UserRow>(value).map(drop),
             Table::Devices => rows::read::<DeviceRow>(value).map(drop),
             Table::Messages => rows::read::<MessageRow>(value).map(drop),
             Table::Steps => rows::read::<StepRow>(value).map(drop),
             Table::Schedule => rows::read::<ScheduleRow>(value).map(drop),
-            Table::Expiring | Table::Collapse | Table::Aging | Table::Sums => Ok(()),
+            Table::Topics => rows::read::<TopicRow>(value).map(drop),
+            Table::Expiring
+            | Table::Collapse
+            | Table::Aging
+            | Table::Sums
+            | Table::Following
+            | Table::Followers => Ok(()),
         }
         .map_err(|fault| {
             match tables::split_user(key).filter(|_| table == Table::Log).zip(tables::seq(key)) {

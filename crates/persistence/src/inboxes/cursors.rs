@@ -2,6 +2,7 @@
 
 use msgserver_message::{DeviceId, Seq, UserId};
 
+use super::following::following;
 use super::rows::{self, DeviceRow, UserRow};
 use super::tables::{self, Table, Tables};
 use super::{Inboxes, device_rows, log, row, user_row};
@@ -39,6 +40,7 @@ impl<T: Tables> Inboxes<'_, T> {
             sent: Seq::new(at.sent),
             last: Seq::new(row.last),
             known: known.is_some(),
+            topics: following(self.tables, &tables::device(user, device))?,
         })
     }
 
@@ -121,7 +123,7 @@ impl<T: Tables> Inboxes<'_, T> {
         Ok(device_rows(self.tables, user)?.iter().map(|(_, at)| at.sent).max().unwrap_or(0))
     }
 
-    fn device(&self, user: &UserId, device: &DeviceId) -> Result<Option<DeviceRow>, StoreError> {
+    pub(super) fn device(&self, user: &UserId, device: &DeviceId) -> Result<Option<DeviceRow>, StoreError> {
         let whose = format_args!("device {device:?} of user {user:?}");
         row(self.tables, Table::Devices, &tables::device(user, device), whose)
     }

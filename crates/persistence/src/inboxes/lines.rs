@@ -3,22 +3,32 @@
 use std::ops::ControlFlow;
 
 use msgserver_message::{
-    CollapseKey, Content, DeviceId, Message, MessageId, Priority, Seq, Step, Timestamp, Topic, UserId,
+    CollapseKey, Content, DeviceId, Message, MessageId, Priority, Seq, Step, Timestamp, Topic, TopicFilter,
+    UserId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::rows::{self, DeviceRow, Head, MessageRow, ScheduleRow, Scheduled, StepRow, UserRow};
+use super::rows::{self, DeviceRow, Head, MessageRow, ScheduleRow, Scheduled, StepRow, TopicRow, UserRow};
 use super::tables::{self, Rows, Table, Tables};
-use super::{SCHEDULED, STEPS, STORED, corrupt, sum, user_row};
+use super::{SCHEDULED, STEPS, STORED, WILDCARDS, corrupt, sum, user_row};
 use crate::StoreError;
 
 /// The form of the lines.
 pub(crate) const VERSION: u32 = 1;
 
 /// The tables that lines are made of, in the order in which they are to be read. The others follow from them.
-pub(crate) const TABLES: [Table; 6] =
-    [Table::Users, Table::Devices, Table::Log, Table::Schedule, Table::Messages, Table::Steps];
+pub(crate) const TABLES: [Table; 9] = [
+    Table::Users,
+    Table::Devices,
+    Table::Following,
+    Table::Log,
+    Table::Topics,
+    Table::History,
+    Table::Schedule,
+    Table::Messages,
+    Table::Steps,
+];
 
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,7 +38,10 @@ pub(crate) enum Line {
     Export(ExportLine),
     User(UserLine),
     Device(DeviceLine),
+    Follows(FollowsLine),
     Message(MessageLine),
+    Topic(TopicLine),
+    Published(PublishedLine),
     Scheduled(ScheduledLine),
     Id(IdLine),
     Steps(StepsLine),
@@ -59,6 +72,35 @@ pub(crate) struct DeviceLine {
     acknowledged: Seq,
     sent: Seq,
     last_seen: Timestamp,
+}
+
+/// What a device follows.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FollowsLine {
+    user: UserId,
+    device: DeviceId,
+    topics: TopicFilter,
+}
+
+/// The log of a topic: the last number given, up to which number nothing is kept, and when the last message came.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TopicLine {
+    topic: Topic,
+    last: u64,
+    trimmed: u64,
+    at: Timestamp,
+}
+
+/// A message in the log of its topic.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PublishedLine {
+    topic: Topic,
+    number: u64,
+    placed: Timestamp,
+    message: Whole,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -99,6 +141,9 @@ pub(crate) struct IdLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     released: Option<Timestamp>,
     places: Vec<(UserId, Seq)>,
+    /// The topic that has it in its log, and the number there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    published: Option<(Topic, u64)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -211,6 +256,26 @@ impl Line {
                     message: Whole::of(message)?,
                 })
             }
+            Table::Following => {
+                let parts = tables::split_user(key).and_then(|(user, rest)| {
+                    let (device, rest) = tables::split_name(rest)?;
+                    let (topics, _) = tables::split_name(rest)?;
+                    Some((user, DeviceId::new(device).ok()?, TopicFilter::new(topics).ok()?))
+                });
+                let (user, device, topics) = parts.ok_or_else(|| corrupt("what a device follows"))?;
+                Self::Follows(FollowsLine { user, device, topics })
+            }
+            Table::Topics => {
+                let row: TopicRow = rows::read(value)?;
+                let at = moment(row.at);
+                Self::Topic(TopicLine { topic: topic_of(key)?, last: row.last, trimmed: row.trimmed, at })
+            }
+            Table::History => {
+                let (head, message) = (Head::read(value)?, rows::message(value)?);
+                let number = tables::seq(key).unwrap_or(Seq::ZERO).get();
+                let (topic, placed, message) = (topic_of(key)?, head.placed, Whole::of(message)?);
+                Self::Published(PublishedLine { topic, number, placed, message })
+            }
             Table::Schedule => {
                 let (at, number) =
                     tables::split_scheduled(key).ok_or_else(|| corrupt("when a message is due"))?;
@@ -233,13 +298,16 @@ impl Line {
                     due: row.scheduled.map(|due| DueLine { at: moment(due.at), number: due.number }),
                     released: row.released.map(moment),
                     places: row.places,
+                    published: row.published,
                 })
             }
             Table::Steps => {
                 let (id, number) = tables::split_step(key).ok_or_else(|| corrupt("whose steps these are"))?;
                 Self::Steps(StepsLine { id, number, steps: rows::read::<StepRow>(value)? })
             }
-            Table::Expiring | Table::Collapse | Table::Aging | Table::Sums => return Ok(None),
+            Table::Expiring | Table::Collapse | Table::Aging | Table::Sums | Table::Followers => {
+                return Ok(None);
+            }
         }))
     }
 
@@ -255,7 +323,19 @@ impl Line {
                 Ok(())
             }
             Self::Device(line) => line.put(tables),
+            Self::Follows(line) => line.put(tables),
             Self::Message(line) => line.put(tables),
+            Self::Topic(line) => {
+                let row = TopicRow { last: line.last, trimmed: line.trimmed, at: line.at.as_millis() };
+                tables.put(Table::Topics, tables::topic(&line.topic), rows::write(&row));
+                Ok(())
+            }
+            Self::Published(line) => {
+                let message = line.message.into_message()?;
+                let entry = Head::new(&message, line.placed).write(&message)?;
+                tables.put(Table::History, tables::published(&line.topic, line.number), entry);
+                Ok(())
+            }
             Self::Scheduled(line) => {
                 let message = line.message.into_message()?;
                 let key = tables::scheduled(line.at, line.number, message.id);
@@ -285,6 +365,20 @@ impl DeviceLine {
         let at = DeviceRow { acknowledged, sent, sessions: 0, last_seen: self.last_seen.as_millis() };
         tables.put(Table::Devices, key, rows::write(&at));
         put_user(tables, &self.user, &row);
+        Ok(())
+    }
+}
+
+impl FollowsLine {
+    fn put(self, tables: &mut impl Tables) -> Result<(), StoreError> {
+        let device = tables::device(&self.user, &self.device);
+        let key = tables::following(&device, &self.topics);
+        if self.topics.is_wildcard() && tables.get(Table::Following, &key)?.is_none() {
+            let wildcards = sum(tables, WILDCARDS)?;
+            raise(tables, WILDCARDS, wildcards + 1)?;
+        }
+        tables.put(Table::Following, key, Vec::new());
+        tables.put(Table::Followers, tables::follower(&self.topics, &device), Vec::new());
         Ok(())
     }
 }
@@ -326,11 +420,17 @@ impl IdLine {
             scheduled,
             released: self.released.map(Timestamp::as_millis),
             places: self.places,
+            published: self.published,
         };
         tables.put(Table::Messages, self.id.to_bytes().to_vec(), rows::write(&row));
         tables.put(Table::Aging, tables::moment(row.since(), self.id), Vec::new());
         scheduled.map_or(Ok(()), |due| raise(tables, SCHEDULED, due.number + 1))
     }
+}
+
+fn topic_of(key: &[u8]) -> Result<Topic, StoreError> {
+    let topic = tables::split_name(key).and_then(|(name, _)| Topic::new(name).ok());
+    topic.ok_or_else(|| corrupt("the name of a topic"))
 }
 
 fn put_user(tables: &mut impl Tables, user: &UserId, row: &UserRow) {

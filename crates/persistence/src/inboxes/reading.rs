@@ -5,19 +5,20 @@ use std::sync::Arc;
 
 use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Stage, Step, Timestamp, UserId};
 
+use super::following::following;
 use super::rows::{self, StepRow};
 use super::tables::{self, Rows, Table};
 use super::{STORED, Setting, corrupt, device_rows, log, message_row, sum, user_row};
 use crate::{Device, Entry, Inbox, StoreError};
 
 /// Bytes of a page of entries, from which on no further entry is added.
-const PAGE_BYTES: usize = 1024 * 1024;
+pub(super) const PAGE_BYTES: usize = 1024 * 1024;
 
 /// Inboxes at a moment, to be read.
 #[derive(Debug)]
 pub(crate) struct Reading<'t, T> {
-    tables: &'t T,
-    setting: Setting,
+    pub(super) tables: &'t T,
+    pub(super) setting: Setting,
 }
 
 impl<'t, T: Rows> Reading<'t, T> {
@@ -75,6 +76,7 @@ impl<'t, T: Rows> Reading<'t, T> {
                 acknowledged: Seq::new(at.acknowledged),
                 last_seen: Timestamp::from_millis(at.last_seen),
                 connected: lives && at.sessions > 0,
+                topics: following(self.tables, &key)?,
             })
         });
         // The keys have the length before the name.

@@ -11,7 +11,7 @@ impl<T: Tables> Inboxes<'_, T> {
     /// Notes a step that is made here and not by a session.
     pub(super) fn make_step(&mut self, id: MessageId, step: Step) -> Result<(), StoreError> {
         if self.setting.is_heard {
-            self.tables.tell(StepMade { id, step: step.clone(), recipients: None });
+            self.tables.tell(StepMade { id, step: step.clone(), recipients: None, topic: None });
         }
         self.record(id, vec![step])
     }
@@ -21,7 +21,12 @@ impl<T: Tables> Inboxes<'_, T> {
         if self.setting.is_heard {
             let step = Step::new(state, self.setting.now);
             let recipients = Some(append.recipients.clone());
-            self.tables.tell(StepMade { id: append.message.id, step, recipients });
+            self.tables.tell(StepMade {
+                id: append.message.id,
+                step,
+                recipients,
+                topic: append.message.topic.clone(),
+            });
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use msgserver_message::{Message, MessageId, Priority, Seq, Step, Timestamp, UserId};
+use msgserver_message::{Message, MessageId, Priority, Seq, Step, Timestamp, Topic, UserId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +67,20 @@ pub(crate) struct MessageRow {
     pub(crate) released: Option<u64>,
     /// Where it was put; a message may have moved since.
     pub(crate) places: Vec<(UserId, Seq)>,
+    /// The topic that has it in its log, and the number there.
+    #[serde(default)]
+    pub(crate) published: Option<(Topic, u64)>,
+}
+
+/// What is known of the log of a topic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TopicRow {
+    /// The last number given.
+    pub(crate) last: u64,
+    /// Nothing is kept up to here.
+    pub(crate) trimmed: u64,
+    /// When the last message came, in milliseconds.
+    pub(crate) at: u64,
 }
 
 /// Where a message stands, or stood, in the schedule.
@@ -88,7 +102,7 @@ impl MessageRow {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ScheduleRow {
     message: Message,
-    /// Nothing for every known user.
+    /// Nothing for every known user, or for those who follow the topic if the message has one.
     users: Option<Vec<UserId>>,
     refuse_if_full: bool,
 }
@@ -98,7 +112,7 @@ impl ScheduleRow {
         let users = match &append.recipients {
             Recipients::Users(users) => Some(users.to_vec()),
             Recipients::Nobody => Some(Vec::new()),
-            Recipients::Known => None,
+            Recipients::Known | Recipients::Followers => None,
         };
         let refuse_if_full = append.if_full == IfFull::Refuse;
         Self { message: (*append.message).clone(), users, refuse_if_full }
@@ -119,6 +133,7 @@ impl ScheduleRow {
         let recipients = match self.users {
             Some(users) if users.is_empty() => Recipients::Nobody,
             Some(users) => Recipients::Users(users.into()),
+            None if self.message.topic.is_some() => Recipients::Followers,
             None => Recipients::Known,
         };
         Append {

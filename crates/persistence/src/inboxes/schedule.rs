@@ -35,14 +35,15 @@ impl<T: Tables> Inboxes<'_, T> {
         let append = row.into_append();
         let id = append.message.id;
         let seqs = match self.place_all(&append) {
-            Ok(seqs) => {
+            Ok(placed) => {
                 if let Some(mut known) = message_row(self.tables, id)? {
                     known.released = Some(self.setting.now.as_millis());
-                    known.places.clone_from(&seqs);
+                    known.places.clone_from(&placed.places);
+                    known.published = placed.published;
                     self.put_message(id, &known);
                 }
                 self.tell(Stage::Accepted, &append);
-                seqs
+                placed.places
             }
             // There is nobody left to refuse it to. Nothing was changed before it was refused.
             Err(StoreError::Full { user, .. }) => {
@@ -67,6 +68,9 @@ impl<T: Tables> Inboxes<'_, T> {
             }
         }
         let mut taken_back = 0;
+        if let Some((topic, number)) = &known.published {
+            taken_back += u64::from(self.take_out_published(topic, *number, id)?);
+        }
         for (user, seq) in known.places {
             let mut row = self.repaired(&user)?;
             let Some(kept) = log::find(self.tables, &user, &row, id, seq)? else { continue };

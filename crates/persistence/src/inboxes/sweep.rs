@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use msgserver_message::{MessageId, Seq, Stage, Timestamp, UserId};
+use msgserver_message::{MessageId, Seq, Stage, Timestamp, Topic, UserId};
 
 use super::rows::{Head, UserRow};
 use super::tables::{self, Table, Tables};
@@ -22,6 +22,8 @@ pub(crate) struct Rounds {
     users: Vec<u8>,
     /// When the last walk over the users has begun.
     users_since: Option<Timestamp>,
+    topics: Vec<u8>,
+    topics_since: Option<Timestamp>,
 }
 
 impl<T: Tables> Inboxes<'_, T> {
@@ -31,6 +33,7 @@ impl<T: Tables> Inboxes<'_, T> {
         self.sweep_expiring(rounds, &mut swept)?;
         self.sweep_aging(rounds, &mut swept)?;
         self.sweep_users(rounds, &mut swept)?;
+        self.sweep_topics(rounds, &mut swept)?;
         Ok(swept)
     }
 
@@ -103,13 +106,10 @@ impl<T: Tables> Inboxes<'_, T> {
     /// Days matter here, so a walk over all users begins only when a hundredth of the shortest time has passed.
     fn sweep_users(&mut self, rounds: &mut Rounds, swept: &mut Swept) -> Result<(), StoreError> {
         let now = self.setting.now;
-        if rounds.users.is_empty() {
-            let limits = &self.setting.limits;
-            let pause = limits.age.min(limits.device_ttl) / 100;
-            if rounds.users_since.is_some_and(|since| since <= now && now < since.saturating_add(pause)) {
-                return Ok(());
-            }
-            rounds.users_since = Some(now);
+        let limits = &self.setting.limits;
+        let pause = limits.age.min(limits.device_ttl) / 100;
+        if rounds.users.is_empty() && !begins(&mut rounds.users_since, now, pause) {
+            return Ok(());
         }
         for (key, _) in self.next_rows(Table::Users, &mut rounds.users, &tables::end_of(&[]), swept)? {
             let (user, _) = tables::split_user(&key).ok_or_else(|| corrupt("the name of a user"))?;
@@ -120,6 +120,19 @@ impl<T: Tables> Inboxes<'_, T> {
             if row != before {
                 self.put_user(&user, &row);
             }
+        }
+        Ok(())
+    }
+
+    /// A walk over all topics, as seldom.
+    fn sweep_topics(&mut self, rounds: &mut Rounds, swept: &mut Swept) -> Result<(), StoreError> {
+        let pause = self.setting.limits.history_age / 100;
+        if rounds.topics.is_empty() && !begins(&mut rounds.topics_since, self.setting.now, pause) {
+            return Ok(());
+        }
+        for (key, _) in self.next_rows(Table::Topics, &mut rounds.topics, &tables::end_of(&[]), swept)? {
+            let topic = tables::split_name(&key).and_then(|(name, _)| Topic::new(name).ok());
+            self.forget_published(&topic.ok_or_else(|| corrupt("the name of a topic"))?)?;
         }
         Ok(())
     }
@@ -160,6 +173,7 @@ impl<T: Tables> Inboxes<'_, T> {
         for (key, at) in device_rows(self.tables, user)? {
             let seen = Timestamp::from_millis(at.last_seen);
             if at.sessions == 0 && seen.saturating_add(ttl) <= self.setting.now {
+                self.forget_following(&key)?;
                 self.tables.delete(Table::Devices, key);
                 row.devices = row.devices.saturating_sub(1);
                 swept.devices += 1;
@@ -173,6 +187,15 @@ impl<T: Tables> Inboxes<'_, T> {
             None => Ok(()),
         }
     }
+}
+
+/// Whether a walk over everything is to begin: one that began less than `pause` ago is enough.
+fn begins(since: &mut Option<Timestamp>, now: Timestamp, pause: Duration) -> bool {
+    let begins = !since.is_some_and(|since| since <= now && now < since.saturating_add(pause));
+    if begins {
+        *since = Some(now);
+    }
+    begins
 }
 
 /// The end of all keys that begin with a moment up to `ago` before `now`.

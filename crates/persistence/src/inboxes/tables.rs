@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use msgserver_message::{CollapseKey, DeviceId, MessageId, Seq, Timestamp, UserId};
+use msgserver_message::{CollapseKey, DeviceId, MessageId, Seq, Timestamp, Topic, TopicFilter, UserId};
 
 use crate::{StepMade, StoreError};
 
@@ -29,11 +29,19 @@ pub(crate) enum Table {
     Aging,
     /// Name → number: what is counted over all.
     Sums,
+    /// (user, device, filter): what a device follows.
+    Following,
+    /// (filter, user, device): who follows it.
+    Followers,
+    /// Topic → what the rules know of its log.
+    Topics,
+    /// (topic, number) → entry, as in the log of a user.
+    History,
 }
 
 impl Table {
     /// All of them.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Log,
         Self::Users,
         Self::Devices,
@@ -44,6 +52,10 @@ impl Table {
         Self::Collapse,
         Self::Aging,
         Self::Sums,
+        Self::Following,
+        Self::Followers,
+        Self::Topics,
+        Self::History,
     ];
 
     /// The table with a number, if there is one.
@@ -105,11 +117,17 @@ pub(crate) fn user(user: &UserId) -> Vec<u8> {
     key
 }
 
+/// The name that a key begins with, and the rest of the key.
+pub(crate) fn split_name(key: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = key.split_first_chunk::<2>()?;
+    let (name, rest) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
+    Some((std::str::from_utf8(name).ok()?, rest))
+}
+
 /// The user of a key that begins with one, and the rest of the key.
 pub(crate) fn split_user(key: &[u8]) -> Option<(UserId, &[u8])> {
-    let (length, rest) = key.split_first_chunk::<2>()?;
-    let (user, rest) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
-    Some((UserId::new(std::str::from_utf8(user).ok()?).ok()?, rest))
+    let (user, rest) = split_name(key)?;
+    Some((UserId::new(user).ok()?, rest))
 }
 
 pub(crate) fn entry(of: &UserId, seq: Seq) -> Vec<u8> {
@@ -127,6 +145,41 @@ pub(crate) fn device(of: &UserId, device: &DeviceId) -> Vec<u8> {
 pub(crate) fn collapse(of: &UserId, about: &CollapseKey) -> Vec<u8> {
     let mut key = user(of);
     name(&mut key, about.as_str());
+    key
+}
+
+/// What a device follows; `device` is its key.
+pub(crate) fn following(device: &[u8], topics: &TopicFilter) -> Vec<u8> {
+    let mut key = device.to_vec();
+    name(&mut key, topics.as_str());
+    key
+}
+
+/// What the keys of who follows a filter begin with.
+pub(crate) fn filter(topics: &TopicFilter) -> Vec<u8> {
+    let mut key = Vec::with_capacity(topics.as_str().len() + 64);
+    name(&mut key, topics.as_str());
+    key
+}
+
+/// Who follows a filter; `device` is the key of the device.
+pub(crate) fn follower(topics: &TopicFilter, device: &[u8]) -> Vec<u8> {
+    let mut key = filter(topics);
+    key.extend_from_slice(device);
+    key
+}
+
+/// The key of a topic, and what those of its log begin with.
+pub(crate) fn topic(topic: &Topic) -> Vec<u8> {
+    let mut key = Vec::with_capacity(topic.as_str().len() + 16);
+    name(&mut key, topic.as_str());
+    key
+}
+
+/// A message in the log of a topic.
+pub(crate) fn published(of: &Topic, number: u64) -> Vec<u8> {
+    let mut key = topic(of);
+    key.extend_from_slice(&number.to_be_bytes());
     key
 }
 

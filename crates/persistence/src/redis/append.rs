@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use msgserver_message::{MessageId, Seq, Stage, Timestamp, UserId};
+use msgserver_message::{MessageId, Seq, Stage, Timestamp, Topic, UserId};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -10,6 +10,7 @@ use super::inboxes::{Placed, Placing, Steps};
 use super::index::Walk;
 use super::link::unavailable;
 use super::messages::Claim;
+use super::topics::{Followed, FollowedTopics};
 use super::{Shared, millis, together};
 use crate::inboxes::{ScheduleRow, write_row};
 use crate::{Append, Appended, IfFull, Recipients, StoreError};
@@ -74,15 +75,23 @@ impl UnderWay {
 pub(super) struct Item<'a> {
     pub(super) append: &'a Append,
     pub(super) placing: Placing,
+    /// Who follows its topic, if it is for them.
+    pub(super) followed: Option<&'a Followed>,
 }
 
 impl<'a> Item<'a> {
-    /// The users who are named.
+    /// The users who are named, or follow its topic.
     fn users(&self) -> &'a [UserId] {
         match &self.append.recipients {
             Recipients::Users(users) => users,
+            Recipients::Followers => self.followed.map_or(&[], |followed| &followed.users),
             Recipients::Known | Recipients::Nobody => &[],
         }
+    }
+
+    /// The topic in whose log it belongs.
+    pub(super) fn topic(&self) -> Option<&'a Topic> {
+        self.append.message.topic.as_ref().filter(|_| self.append.recipients == Recipients::Followers)
     }
 
     /// Several inboxes may refuse it, and none may take what another refuses.
@@ -123,8 +132,16 @@ impl Shared {
     async fn append_different(&self, appends: &[&Append]) -> Vec<Result<Appended, StoreError>> {
         let now = Timestamp::now();
         let later = |append: &Append| append.deliver_at.filter(|at| *at > now);
-        let mut rows: Vec<_> =
-            appends.iter().map(|append| self.messages.row(append, later(append), now)).collect();
+        let at_once = appends.iter().copied().filter(|append| later(append).is_none());
+        let followed = match self.topics.followed(at_once).await {
+            Ok(followed) => followed,
+            Err(fault) => return appends.iter().map(|_| Err(fault.clone())).collect(),
+        };
+        let row = |append: &&Append| {
+            let followers = followed.of(append).map(|followed| &followed.users[..]);
+            self.messages.row(append, followers, later(append), now)
+        };
+        let mut rows: Vec<_> = appends.iter().map(row).collect();
 
         let mut answers: Vec<Option<Result<Appended, StoreError>>> = appends.iter().map(|_| None).collect();
         let claiming: Vec<usize> =
@@ -153,7 +170,7 @@ impl Shared {
         let placing: Vec<usize> = (0..appends.len()).filter(|at| answers[*at].is_none()).collect();
         let item = |at: &usize| {
             let nonce = rows[*at].as_ref().map_or_else(|| self.messages.nonce(), |row| row.nonce.clone());
-            self.item(appends[*at], &nonce, now)
+            self.item(appends[*at], &followed, &nonce, now)
         };
         let items: Result<Vec<_>, _> = placing.iter().map(item).collect();
         let placed = match items {
@@ -184,12 +201,16 @@ impl Shared {
     pub(super) fn item<'a>(
         &self,
         append: &'a Append,
+        followed: &'a FollowedTopics,
         nonce: &str,
         now: Timestamp,
     ) -> Result<Item<'a>, StoreError> {
         let long = append.check_id || append.deliver_at.is_some();
         let known_for = if long { self.messages.keep().saturating_mul(1000) } else { REMEMBERED };
-        self.item_remembered(append, nonce, now, known_for)
+        let mut item = self.item_remembered(append, nonce, now, known_for)?;
+        item.followed = followed.of(append);
+        item.placing.follow = item.followed.map_or_else(Vec::new, Followed::filters);
+        Ok(item)
     }
 
     /// Puts messages of another server into inboxes, whatever the limits are.
@@ -218,7 +239,7 @@ impl Shared {
         let mut placing = placing.remembered_until(millis(now).saturating_add(known_for));
         placing.refuse = append.if_full == IfFull::Refuse;
         placing.known = append.recipients == Recipients::Known;
-        Ok(Item { append, placing })
+        Ok(Item { append, placing, followed: None })
     }
 
     /// Puts messages into their inboxes, in their order in each.
@@ -231,6 +252,7 @@ impl Shared {
                 run => answers.extend(self.place_for_users(run, &mut steps).await),
             }
         }
+        self.topics.publish(items, &mut answers).await;
         if let Err(fault) = self.make_steps(steps).await {
             tracing::warn!(%fault, "steps of messages that went are not in their receipts");
         }
@@ -251,6 +273,11 @@ impl Shared {
         }
         let mut all = Vec::with_capacity(items.len());
         for (item, answers) in items.iter().zip(answers) {
+            if let Some(followed) = item.followed {
+                let unfollowed =
+                    answers.iter().filter(|(_, placed)| matches!(placed, Ok(Placed::Unfollowed)));
+                self.topics.forget(followed, unfollowed.map(|(user, _)| user)).await;
+            }
             let placed = self.seqs(item.users(), &answers);
             if let Err(StoreError::Full { .. }) = placed {
                 // Where it is nevertheless, as an inbox has filled up since it was asked.
@@ -276,7 +303,7 @@ impl Shared {
                 Some(Ok(Placed::New(seq) | Placed::Old(seq))) => seqs.push((user.clone(), Seq::new(*seq))),
                 Some(Ok(Placed::Full(which))) => return Err(self.full(user, *which)),
                 Some(Err(fault)) => return Err(fault.clone()),
-                Some(Ok(Placed::Gone | Placed::Unknown)) | None => {}
+                Some(Ok(Placed::Gone | Placed::Unknown | Placed::Unfollowed)) | None => {}
             }
         }
         Ok(seqs)

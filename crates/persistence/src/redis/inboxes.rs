@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ::redis::Script;
 use futures_util::future::try_join_all;
-use msgserver_message::{DeviceId, Message, MessageId, Seq, Stage, Step, Timestamp, UserId};
+use msgserver_message::{DeviceId, Message, MessageId, Seq, Stage, Step, Timestamp, TopicFilter, UserId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,7 @@ use super::keys;
 use super::link::{Ask, Link, Refusal, in_time, unavailable};
 use super::server::Server;
 use super::sessions::Sessions;
+use super::topics::Topics;
 use super::{DAY, MAX_NUMBER, NAME, TOGETHER, millis, number};
 use crate::store::reason;
 use crate::{Cursor, Device, Entry, Inbox, InboxLimit, Limits, StoreError, codec};
@@ -44,6 +45,9 @@ struct Question<'a> {
     device_ttl: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     mark: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<&'a TopicFilter>,
+    topics_limit: usize,
 }
 
 /// A message to place.
@@ -66,6 +70,8 @@ pub(super) struct Placing {
     pub(super) known: bool,
     /// Whether there is room for it in any case.
     pub(super) beyond_limits: bool,
+    /// If any, it is only for a user who follows one of these.
+    pub(super) follow: Vec<TopicFilter>,
     #[serde(skip)]
     head: Vec<u8>,
     #[serde(skip)]
@@ -84,17 +90,20 @@ pub(super) enum Placed {
     Gone,
     /// The user has no device.
     Unknown,
+    /// The user does not follow the topic any more.
+    Unfollowed,
     /// There is no room: 0 for too many messages, 1 for too many bytes.
     Full(u8),
 }
 
 /// What a script answers beside what was asked: how many messages there are now, in which version of the inbox,
-/// when there is something to clear up, and whether the index has to know that at once; and why which messages
-/// went.
+/// when there is something to clear up, and whether the index has to know that at once; why which messages went; and
+/// what the user follows, if that has to be said beside the topics again.
 #[derive(Debug, Deserialize)]
 struct Answer<T> {
     count: (u64, u64, u64, bool),
     steps: Vec<(String, Why)>,
+    follows: Vec<TopicFilter>,
     #[serde(flatten)]
     what: T,
 }
@@ -145,6 +154,7 @@ pub(super) struct Inboxes {
     pub(super) keep: u64,
     pub(super) index: Index,
     pub(super) server: Server,
+    topics: Arc<Topics>,
     sessions: Sessions,
     renewing: tokio::sync::Mutex<()>,
     scripts: Scripts,
@@ -161,6 +171,8 @@ struct Scripts {
     cancel: Script,
     sweep: Script,
     indexed: Script,
+    follow: Script,
+    unfollow: Script,
 }
 
 impl Scripts {
@@ -178,6 +190,8 @@ impl Scripts {
             cancel: connected(include_str!("cancel.lua")),
             sweep: connected(include_str!("sweep.lua")),
             indexed: Script::new(include_str!("indexed.lua")),
+            follow: user(include_str!("follow.lua")),
+            unfollow: user(include_str!("unfollow.lua")),
         }
     }
 }
@@ -205,6 +219,7 @@ impl Placing {
             refuse: false,
             known: false,
             beyond_limits: false,
+            follow: Vec::new(),
             head,
             body: codec::encode(message).map_err(unavailable)?.into(),
         })
@@ -217,6 +232,21 @@ impl Placing {
     /// Of the content.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// When it came and when its time is over, as bytes.
+    pub(super) fn times(&self) -> &[u8] {
+        &self.head[..16]
+    }
+
+    /// What it is.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Until when it is known that it was here.
+    pub(super) fn remember(&self) -> u64 {
+        self.remember
     }
 
     /// Lets it be known until then that the message was here, so that it does not come twice.
@@ -236,12 +266,13 @@ fn id(mark: &str) -> Option<MessageId> {
 }
 
 impl Inboxes {
-    pub(super) fn new(link: Arc<Link>, limits: Limits, keep: u64) -> Self {
+    pub(super) fn new(link: Arc<Link>, topics: Arc<Topics>, limits: Limits, keep: u64) -> Self {
         Self {
             limits,
             keep,
             index: Index::new(Arc::clone(&link), keep.saturating_add(2 * DAY)),
             server: Server::new(Arc::clone(&link)),
+            topics,
             sessions: Sessions::new(),
             renewing: tokio::sync::Mutex::default(),
             scripts: Scripts::new(),
@@ -257,6 +288,7 @@ impl Inboxes {
             device_ttl: in_millis(self.limits.device_ttl),
             messages_limit: self.limits.messages,
             bytes_limit: self.limits.bytes,
+            topics_limit: self.limits.topics,
             ..Question::default()
         }
     }
@@ -334,6 +366,7 @@ impl Inboxes {
                 self.index.note(user, count).await;
             }
         }
+        self.topics.follow(user, &answer.follows).await?;
         let step = |(mark, why): (String, Why)| Some((id(&mark)?, vec![why.step(user, at)]));
         Ok((answer.what, answer.steps.into_iter().filter_map(step).collect()))
     }
@@ -509,20 +542,73 @@ impl Inboxes {
     pub(super) async fn devices(&self, user: &UserId) -> Result<Vec<Device>, StoreError> {
         #[derive(Deserialize)]
         struct Devices {
-            devices: Vec<(DeviceId, u64, u64, bool)>,
+            devices: Vec<(DeviceId, u64, u64, bool, Vec<TopicFilter>)>,
         }
         let question = Question { server: self.name().await?, ..self.question() };
         let (Devices { devices }, _) =
             self.call(&self.scripts.devices, user, &question, &[], Repeat::Yes).await?;
-        let device = |(device, acknowledged, seen, connected)| Device {
+        let device = |(device, acknowledged, seen, connected, topics)| Device {
             device,
             acknowledged: Seq::new(acknowledged),
             last_seen: Timestamp::from_millis(seen),
             connected,
+            topics,
         };
         let mut devices: Vec<_> = devices.into_iter().map(device).collect();
         devices.sort_by(|a, b| a.device.cmp(&b.device));
         Ok(devices)
+    }
+
+    /// Has a device follow topics. First the user's own keys say so, then those of the topics, and then it is answered:
+    /// a topic may know of a user who does not follow it, which comes to light when something is published, and
+    /// not the other way round.
+    pub(super) async fn follow(
+        &self,
+        user: &UserId,
+        device: &DeviceId,
+        filter: &TopicFilter,
+    ) -> Result<(), StoreError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Did {
+            Done,
+            Unknown,
+            Full,
+        }
+        #[derive(Deserialize)]
+        struct Outcome {
+            did: Did,
+        }
+        let question = Question { device: Some(device), filter: Some(filter), ..self.question() };
+        let (Outcome { did }, _) = self.call(&self.scripts.follow, user, &question, &[], Repeat::Yes).await?;
+        let (user_, device) = (user.clone(), device.clone());
+        match did {
+            Did::Done => self.topics.follow(user, std::slice::from_ref(filter)).await,
+            Did::Unknown => Err(StoreError::NoDevice { user: user_, device }),
+            Did::Full => Err(StoreError::TooManyTopics { user: user_, device, limit: self.limits.topics }),
+        }
+    }
+
+    /// Has a device follow topics no more.
+    pub(super) async fn unfollow(
+        &self,
+        user: &UserId,
+        device: &DeviceId,
+        filter: &TopicFilter,
+    ) -> Result<(), StoreError> {
+        #[derive(Deserialize)]
+        struct Outcome {
+            gone: bool,
+        }
+        // Before the user's own keys: if another device begins to follow meanwhile, this is not the moment any more.
+        let since = self.topics.follows_since(user, filter).await?;
+        let question = Question { device: Some(device), filter: Some(filter), ..self.question() };
+        let script = &self.scripts.unfollow;
+        let (Outcome { gone }, _) = self.call(script, user, &question, &[], Repeat::Yes).await?;
+        match since.filter(|_| gone) {
+            Some(since) => self.topics.stop(user, filter, &since).await,
+            None => Ok(()),
+        }
     }
 
     /// Takes a message out of an inbox: if somebody has not been sent it, or `always`.
@@ -544,7 +630,7 @@ impl Inboxes {
     }
 }
 
-fn in_millis(time: Duration) -> u64 {
+pub(super) fn in_millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(MAX_NUMBER).min(MAX_NUMBER)
 }
 
@@ -561,15 +647,18 @@ struct Opened {
     sent: u64,
     last: u64,
     known: bool,
+    topics: Vec<TopicFilter>,
 }
 
 impl Opened {
-    fn cursor(&self) -> Cursor {
+    fn cursor(mut self) -> Cursor {
+        self.topics.sort_unstable();
         Cursor {
             acknowledged: Seq::new(self.acknowledged),
             sent: Seq::new(self.sent),
             last: Seq::new(self.last),
             known: self.known,
+            topics: self.topics,
         }
     }
 }

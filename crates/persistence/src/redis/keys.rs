@@ -15,24 +15,33 @@
 //! | `acknowledged`, `sent`, `seen` | sorted sets: each device's numbers, and when it was last seen |
 //! | `connected`, `servers` | a set of server and device; a hash of how many devices are connected to each server |
 //! | `placed` | a sorted set: until when it is known that a mark was here |
+//! | `topics` | a sorted set: what each device follows, as filter, NUL and device |
+//!
+//! | `msgserver:{t:TOPIC}:` | what it is |
+//! |---|---|
+//! | `about` | a hash: the `last` number, and until when the index knows (`indexed`) |
+//! | `log`, `messages` | a sorted set: number of each mark; a hash: when a mark came (8 bytes), when its time is over (8), its message |
+//! | `placed` | as of a user |
+//! | `followers` | a sorted set: users who may follow what this is the name or the filter of, and since when (in microseconds) |
 //!
 //! | `msgserver:{SHARD}:` | what it is |
 //! |---|---|
 //! | `index`, `due`, `stored` | a hash: messages and version of each user; a sorted set: when there is something to clear up; the sum of the messages |
 //! | `message:ID`, `steps:ID` | a hash: what was accepted; a list: its steps |
 //! | `aging` | a sorted set: from when on the age of an id counts |
+//! | `topics`, `wildcards` | sorted sets: topics with a log; filters that may fit several topics, in shard 0; and when each was last heard of |
 //! | `schedule`, `releasing`, `scheduled` | sorted sets: when each nonce and id is due, and when it is again if whoever releases it dies; a hash of what to release |
 //!
 //! `msgserver:server:NAME` is the lease of a server.
 
-use msgserver_message::{MessageId, UserId};
+use msgserver_message::{MessageId, Topic, TopicFilter, UserId};
 
 /// Into how many parts is split what is not a user's.
 pub(super) const SHARDS: usize = 16;
 
 /// The keys of a user, in the order in which the scripts name them. Not the name alone in braces: a closing
 /// brace at its beginning would make them empty, and then they do not count.
-pub(super) fn of_user(user: &UserId) -> [String; 12] {
+pub(super) fn of_user(user: &UserId) -> [String; 13] {
     [
         "inbox",
         "log",
@@ -46,8 +55,28 @@ pub(super) fn of_user(user: &UserId) -> [String; 12] {
         "servers",
         "placed",
         "heads",
+        "topics",
     ]
     .map(|key| format!("msgserver:{{u:{user}}}:{key}"))
+}
+
+/// The keys of the log of a topic.
+pub(super) fn of_topic(topic: &Topic) -> [String; 4] {
+    ["about", "log", "messages", "placed"].map(|key| format!("msgserver:{{t:{topic}}}:{key}"))
+}
+
+/// Who may follow what fits. Of one topic it lies with its log.
+pub(super) fn followers(topics: &TopicFilter) -> String {
+    format!("msgserver:{{t:{topics}}}:followers")
+}
+
+/// The filters that may fit several topics.
+pub(super) fn wildcards() -> String {
+    of_shard(0, "wildcards")
+}
+
+pub(super) fn shard_of_topic(topic: &Topic) -> usize {
+    shard(topic.as_str().as_bytes())
 }
 
 pub(super) fn of_shard(shard: usize, key: &str) -> String {
@@ -94,6 +123,12 @@ mod tests {
         for user in ["a", "{", "}", "}{", "a}b", "{}"] {
             let keys = of_user(&UserId::new(user).unwrap());
             assert!(keys.iter().all(|key| tag(key) == tag(&keys[0])), "{keys:?}");
+        }
+        for topic in ["a", "{", "}", "a/b}"] {
+            let topic = Topic::new(topic).unwrap();
+            let keys = of_topic(&topic);
+            assert!(keys.iter().all(|key| tag(key) == tag(&keys[0])), "{keys:?}");
+            assert_eq!(tag(&followers(&topic.into())), tag(&keys[0]));
         }
         let [row, steps] = of_message(MessageId::generate());
         assert_eq!(tag(&row), tag(&steps));

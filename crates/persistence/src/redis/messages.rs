@@ -37,6 +37,8 @@ pub(super) struct Row {
     keep: u64,
     /// In whose inboxes it is, in JSON: nothing for those of all who had a device.
     users: String,
+    /// The topic that has it in its log; empty for none.
+    topic: String,
     /// Tells the message from others to which a publisher gave its id.
     pub(super) nonce: String,
 }
@@ -84,8 +86,8 @@ pub(super) enum TakenBack {
     Taken,
     /// Nobody knows it.
     Unknown,
-    /// It is in the inboxes of these users, in JSON, with this nonce.
-    Placed(String, String),
+    /// It is in the inboxes of these users, in JSON, with this nonce, and in the log of this topic, if any.
+    Placed(String, String, String),
 }
 
 /// What is due, with its times, and when the next one will be.
@@ -169,7 +171,13 @@ impl Messages {
     }
 
     /// What is known of a message, if it has to be.
-    pub(super) fn row(&self, append: &Append, deliver_at: Option<Timestamp>, now: Timestamp) -> Option<Row> {
+    pub(super) fn row(
+        &self,
+        append: &Append,
+        followers: Option<&[UserId]>,
+        deliver_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<Row> {
         let Append { message, recipients, check_id, .. } = append;
         if !check_id && deliver_at.is_none() && self.limits.receipts.is_zero() {
             return None;
@@ -180,8 +188,10 @@ impl Messages {
         let users = match recipients {
             Recipients::Users(users) => Some(&users[..]),
             Recipients::Nobody => Some(&[][..]),
+            Recipients::Followers => followers,
             Recipients::Known => None,
         };
+        let topic = message.topic.as_ref().filter(|_| *recipients == Recipients::Followers);
         let later = deliver_at.map_or(0, |at| millis(at).saturating_sub(millis(now)) / 1000);
         Some(Row {
             id: message.id,
@@ -191,6 +201,7 @@ impl Messages {
             deliver_at: deliver_at.map(millis),
             keep: self.expire().saturating_add(later).min(super::LONGEST),
             users: serde_json::to_string(&users).expect("names are texts"),
+            topic: topic.map_or_else(String::new, ToString::to_string),
             nonce: self.nonce(),
         })
     }

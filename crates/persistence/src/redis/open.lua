@@ -19,4 +19,4 @@ end
 redis.call('ZADD', seen, text(ask.now), ask.device)
 write({inbox, acknowledged, sent, seen, connected, servers})
 local reached = tonumber(redis.call('ZSCORE', sent, ask.device))
-return answer({acknowledged = at, sent = math.max(at, reached), last = last, known = known})
+return answer({acknowledged = at, sent = math.max(at, reached), last = last, known = known, topics = followed_by(ask.device)})

@@ -58,6 +58,9 @@ local function place(message, message_head, body)
   if redis.call('ZSCORE', placed, message.mark) then
     return 'gone'
   end
+  if message.follow[1] and not follows(message.follow) then
+    return 'unfollowed'
+  end
   if message.known and devices == 0 then
     return 'unknown'
   end

@@ -1,6 +1,6 @@
 //! Messages whose time comes later, and messages that are taken back.
 
-use msgserver_message::{MessageId, Seq, Stage, Step, Timestamp, UserId};
+use msgserver_message::{MessageId, Seq, Stage, Step, Timestamp, Topic, UserId};
 
 use super::inboxes::mark;
 use super::index::Walk;
@@ -30,7 +30,8 @@ impl Shared {
                 }
             }
         }
-        let items = appends.iter().map(|(append, due)| self.item(append, &due.nonce, now));
+        let followed = self.topics.followed(appends.iter().map(|(append, _)| append)).await?;
+        let items = appends.iter().map(|(append, due)| self.item(append, &followed, &due.nonce, now));
         let placed = self.place(&items.collect::<Result<Vec<_>, _>>()?).await;
         let (mut released, mut fault) = (Vec::new(), None);
         for ((append, due), placed) in appends.iter().zip(placed) {
@@ -77,13 +78,13 @@ impl Shared {
     }
 
     pub(super) async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError> {
-        let (users, nonce) = match self.messages.take_back(id).await? {
+        let (users, nonce, topic) = match self.messages.take_back(id).await? {
             TakenBack::Unknown => return Ok(Cancelled::Unknown),
             TakenBack::Taken => {
                 self.make_steps(vec![(id, vec![Step::new(Stage::Cancelled, Timestamp::now())])]).await?;
                 return Ok(Cancelled::TakenBack(1));
             }
-            TakenBack::Placed(users, nonce) => (messages::users(&users)?, nonce),
+            TakenBack::Placed(users, nonce, topic) => (messages::users(&users)?, nonce, topic),
         };
         let mark = mark(id, &nonce);
         let mut steps = Vec::new();
@@ -96,7 +97,10 @@ impl Shared {
                 }
             }
         }
-        let count = steps.len() as u64;
+        let mut count = steps.len() as u64;
+        if let Ok(topic) = Topic::new(topic) {
+            count += u64::from(self.topics.take_out(&topic, &mark).await?);
+        }
         self.make_steps(vec![(id, steps)]).await?;
         Ok(if count > 0 { Cancelled::TakenBack(count) } else { Cancelled::TooLate })
     }

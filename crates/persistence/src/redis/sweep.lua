@@ -32,6 +32,9 @@ for _, device in ipairs(unseen) do
     for _, key in ipairs({acknowledged, sent, seen}) do
       redis.call('ZREM', key, device)
     end
+    for _, filter in ipairs(followed_by(device)) do
+      redis.call('ZREM', topics, filter .. '\0' .. device)
+    end
     forgotten = forgotten + 1
   end
 end

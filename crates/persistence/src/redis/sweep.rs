@@ -39,6 +39,7 @@ impl Shared {
             swept.more |= cleared.more;
             steps.append(&mut more);
         }
+        swept.more |= self.topics.sweep(now).await?;
         // Before the next sweep, which would find the same users.
         index.write_noted().await?;
         self.make_steps(steps).await?;

@@ -3,13 +3,15 @@
 -- mark. Large things are never looked at to find out about small ones, so heads are kept beside the messages.
 local inbox, log, messages, over, collapse = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local acknowledged, sent, seen = KEYS[6], KEYS[7], KEYS[8]
-local connected, servers, placed, heads = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+local connected, servers, placed, heads, topics = KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
 local ask = cmsgpack.unpack(ARGV[1])
 
 local row = redis.call('HMGET', inbox, 'last', 'bytes', 'version', 'indexed', 'ends')
 local last, bytes, version = tonumber(row[1] or 0), tonumber(row[2] or 0), tonumber(row[3] or 0)
 -- What the receipts of other messages have to say: mark, then why it went.
 local steps = {}
+-- Whether the keys live longer now.
+local renewed = false
 
 local function text(number)
   return string.format('%.0f', number)
@@ -61,6 +63,29 @@ local function trim()
   until #passed < 1000
 end
 
+-- Whether a device follows one of these topics. They stand in front of the devices, with a NUL between.
+local function follows(filters)
+  for _, filter in ipairs(filters) do
+    if redis.call('ZLEXCOUNT', topics, '[' .. filter .. '\0', '(' .. filter .. '\1') > 0 then
+      return true
+    end
+  end
+  return false
+end
+
+-- What a device follows; of no device what any of them does, once each.
+local function followed_by(device)
+  local found = {}
+  for _, member in ipairs(redis.call('ZRANGE', topics, 0, -1)) do
+    local at = string.find(member, '\0', 1, true)
+    local filter = string.sub(member, 1, at - 1)
+    if device and string.sub(member, at + 1) == device or not device and found[#found] ~= filter then
+      found[#found + 1] = filter
+    end
+  end
+  return found
+end
+
 -- All keys of a user expire at one moment: a number must not be forgotten while a device or a message is known. That
 -- is put off once a day, as Redis writes each expiry down. What may be new gets the moment of the others.
 local function renew(new)
@@ -68,6 +93,7 @@ local function renew(new)
   local ends = tonumber(row[5] or 0)
   if ends < now + ask.keep then
     ends = now + ask.keep + day
+    renewed = true
     redis.call('HSET', inbox, 'ends', text(ends))
     for _, key in ipairs(KEYS) do
       redis.call('EXPIREAT', key, ends)
@@ -119,5 +145,7 @@ local function answer(reply)
   end
   reply.count = {redis.call('ZCARD', log), version, at, not indexed or at < indexed}
   reply.steps = steps
+  -- Those who follow a topic are known beside it, and there as long as here.
+  reply.follows = renewed and followed_by(nil) or {}
   return cmsgpack.pack(reply)
 end

@@ -1,6 +1,6 @@
 //! A plain model of the inboxes, and random steps that are taken on it and on a store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -8,21 +8,41 @@ use crate::*;
 
 pub(crate) fn limits() -> Limits {
     let days = |days| DAY * days;
-    Limits { messages: 5, bytes: 120, age: days(10), device_ttl: days(15), receipts: days(4) }
+    Limits {
+        messages: 5,
+        bytes: 120,
+        age: days(10),
+        device_ttl: days(15),
+        receipts: days(4),
+        topics: 2,
+        history: 2,
+        history_age: days(3),
+    }
 }
 
 const USERS: [&str; 3] = ["a", "b", "ab"];
 const DEVICES: [&str; 2] = ["x", "y"];
+const TOPICS: [&str; 3] = ["t", "t/a", "t/b"];
+const FILTERS: [&str; 5] = ["t", "t/a", "t/b", "+", "t/+"];
 
 #[derive(Debug, Clone)]
 pub(crate) enum Action {
-    Append { users: u8, text: u8, kind: Kind, id: Option<u8>, refuse: bool, delay: Option<u8> },
+    Append { to: To, text: u8, kind: Kind, id: Option<u8>, refuse: bool, delay: Option<u8> },
     Open(usize, usize),
     Leave(usize, usize, u64),
     Acknowledge(usize, usize, u64),
+    Follow(usize, usize, usize),
+    Unfollow(usize, usize, usize),
     Cancel(prop::sample::Index),
     Release(u8),
     Sweep(u8),
+}
+
+/// For whom a message is: these users, one bit each, or who follows a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum To {
+    Users(u8),
+    Topic(usize),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +55,9 @@ pub(crate) struct Kind {
 
 pub(crate) fn actions() -> impl Strategy<Value = Vec<Action>> {
     let kind = (0..3_usize, prop::option::weighted(0.3, 0..2_u8), prop::option::weighted(0.2, 0..90_u8));
+    let to = prop_oneof![3 => (1..8_u8).prop_map(To::Users), 1 => (0..TOPICS.len()).prop_map(To::Topic)];
     let append = (
-        1..8_u8,
+        to,
         0..60_u8,
         kind.prop_map(|(priority, key, ttl)| Kind { priority, key, ttl }),
         prop::option::weighted(0.3, 0..6_u8),
@@ -44,13 +65,16 @@ pub(crate) fn actions() -> impl Strategy<Value = Vec<Action>> {
         prop::option::weighted(0.15, 0..50_u8),
     );
     let (user, device) = (0..USERS.len(), 0..DEVICES.len());
+    let following = (user.clone(), device.clone(), 0..FILTERS.len());
     let action = prop_oneof![
-        8 => append.prop_map(|(users, text, kind, id, refuse, delay)| {
-            Action::Append { users, text, kind, id, refuse, delay }
+        8 => append.prop_map(|(to, text, kind, id, refuse, delay)| {
+            Action::Append { to, text, kind, id, refuse, delay }
         }),
         3 => (user.clone(), device.clone()).prop_map(|(user, device)| Action::Open(user, device)),
         3 => (user.clone(), device.clone(), 0..20_u64).prop_map(|(u, d, n)| Action::Leave(u, d, n)),
         3 => (user, device, 0..20_u64).prop_map(|(u, d, n)| Action::Acknowledge(u, d, n)),
+        2 => following.clone().prop_map(|(u, d, f)| Action::Follow(u, d, f)),
+        1 => following.prop_map(|(u, d, f)| Action::Unfollow(u, d, f)),
         1 => any::<prop::sample::Index>().prop_map(Action::Cancel),
         1 => (1..30_u8).prop_map(Action::Release),
         1 => (3..80_u8).prop_map(Action::Sweep),
@@ -65,6 +89,7 @@ pub(crate) struct Model {
     /// Hours that have passed for releases and sweeps.
     hours: u64,
     users: [User; USERS.len()],
+    topics: [TopicState; TOPICS.len()],
     messages: Vec<Known>,
     given: BTreeMap<u8, usize>,
 }
@@ -78,18 +103,26 @@ struct User {
     keys: BTreeMap<u8, u64>,
 }
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 struct At {
     acknowledged: u64,
     sent: u64,
     sessions: u32,
+    follows: BTreeSet<&'static str>,
+}
+
+#[derive(Debug, Default)]
+struct TopicState {
+    last: u64,
+    /// Number, message, and the hour in which it came.
+    kept: Vec<(u64, usize, u64)>,
 }
 
 #[derive(Debug)]
 struct Known {
     message: Message,
     kind: Kind,
-    users: u8,
+    to: To,
     refuse: bool,
     /// The hour for which it is scheduled, until it is released.
     due: Option<u64>,
@@ -98,12 +131,18 @@ struct Known {
     steps: Vec<String>,
 }
 
+/// What a device follows.
+fn filters(at: &At) -> Vec<TopicFilter> {
+    at.follows.iter().map(|name| TopicFilter::new(name).unwrap()).collect()
+}
+
 impl Model {
     pub(crate) fn new() -> Self {
         Self {
             start: Timestamp::now(),
             hours: 0,
             users: Default::default(),
+            topics: Default::default(),
             messages: Vec::new(),
             given: BTreeMap::new(),
         }
@@ -203,12 +242,41 @@ impl Model {
         number
     }
 
+    /// Whose inboxes a message goes into now, in the order in which a store names them.
     fn places(&self, of: usize) -> Vec<usize> {
-        (0..USERS.len()).filter(|user| self.messages[of].users & (1 << user) != 0).collect()
+        let is_for = |user: &usize| match self.messages[of].to {
+            To::Users(users) => users & (1 << user) != 0,
+            To::Topic(topic) => {
+                let topic = Topic::new(TOPICS[topic]).unwrap();
+                let follows = |at: &At| filters(at).iter().any(|filter| filter.fits(&topic));
+                self.users[*user].devices.values().any(follows)
+            }
+        };
+        let mut users: Vec<_> = (0..USERS.len()).filter(is_for).collect();
+        if matches!(self.messages[of].to, To::Topic(_)) {
+            users.sort_by_key(|user| USERS[*user]);
+        }
+        users
+    }
+
+    /// Puts a message into the log of its topic.
+    fn publish(&mut self, of: usize, hour: u64) {
+        if let To::Topic(topic) = self.messages[of].to {
+            let TopicState { last, kept } = &mut self.topics[topic];
+            *last += 1;
+            kept.push((*last, of, hour));
+            kept.retain(|(number, ..)| number + limits().history > *last);
+        }
+    }
+
+    /// Whether a message may be gone from the log of its topic, depending on when a store looked.
+    fn is_over(&self, of: usize, hour: u64) -> bool {
+        let age = limits().history_age.as_secs() / HOUR.as_secs();
+        self.messages[of].kind.ttl.is_some_and(|end| u64::from(end) <= self.hours) || hour + age <= self.hours
     }
 
     /// The number in each inbox, or whose inbox is full.
-    fn place_all(&mut self, of: usize, hour: u64) -> Result<Vec<u64>, usize> {
+    fn place_all(&mut self, of: usize, hour: u64) -> Result<Vec<(usize, u64)>, usize> {
         let places = self.places(of);
         if self.messages[of].refuse {
             for user in &places {
@@ -224,7 +292,8 @@ impl Model {
                 }
             }
         }
-        Ok(places.into_iter().map(|user| self.place(user, of, hour)).collect())
+        self.publish(of, hour);
+        Ok(places.into_iter().map(|user| (user, self.place(user, of, hour))).collect())
     }
 
     fn trim(&mut self, user: usize) {
@@ -239,26 +308,29 @@ impl Model {
     /// Takes a step on both, and compares what they answer.
     pub(crate) async fn take(&mut self, store: &dyn Store, action: &Action) {
         match *action {
-            Action::Append { users, text, kind, id, refuse, delay } => {
-                self.append(store, (users, text, kind, id, refuse, delay)).await;
+            Action::Append { to, text, kind, id, refuse, delay } => {
+                self.append(store, (to, text, kind, id, refuse, delay)).await;
             }
             Action::Open(user, of) => {
-                let at = self.users[user].devices.get(DEVICES[of]).copied();
+                let at = self.users[user].devices.get(DEVICES[of]).cloned();
                 let owner = &self.users[user];
                 let oldest = owner.entries.first().map_or(owner.last, |entry| entry.0 - 1);
                 let start = if owner.devices.is_empty() { oldest } else { owner.last };
-                let mut now = at.unwrap_or(At { acknowledged: start, sent: start, sessions: 0 });
+                let known = at.is_some();
+                let new = At { acknowledged: start, sent: start, ..At::default() };
+                let mut now = at.unwrap_or(new);
                 if now.sessions > 0 {
                     now.sent = owner.last;
                 }
                 now.sessions += 1;
                 let last = owner.last;
-                self.users[user].devices.insert(DEVICES[of], now);
+                self.users[user].devices.insert(DEVICES[of], now.clone());
                 let cursor = store.open(&crate::user(USERS[user]), &device(DEVICES[of])).await.unwrap();
                 assert_eq!(
                     (cursor.acknowledged.get(), cursor.sent.get(), cursor.last.get(), cursor.known),
-                    (now.acknowledged, now.sent, last, at.is_some())
+                    (now.acknowledged, now.sent, last, known)
                 );
+                assert_eq!(cursor.topics, filters(&now));
             }
             Action::Leave(user, of, sent) => {
                 let last = self.users[user].last;
@@ -277,6 +349,34 @@ impl Model {
                 }
                 acknowledge(store, USERS[user], DEVICES[of], upto).await;
             }
+            Action::Follow(user, of, filter) => {
+                let told = store
+                    .follow(
+                        &crate::user(USERS[user]),
+                        &device(DEVICES[of]),
+                        &TopicFilter::new(FILTERS[filter]).unwrap(),
+                    )
+                    .await;
+                match self.users[user].devices.get_mut(DEVICES[of]) {
+                    None => assert!(matches!(told, Err(StoreError::NoDevice { .. }))),
+                    Some(at)
+                        if at.follows.len() == limits().topics && !at.follows.contains(FILTERS[filter]) =>
+                    {
+                        assert!(matches!(told, Err(StoreError::TooManyTopics { .. })));
+                    }
+                    Some(at) => {
+                        told.unwrap();
+                        at.follows.insert(FILTERS[filter]);
+                    }
+                }
+            }
+            Action::Unfollow(user, of, filter) => {
+                let filter_ = TopicFilter::new(FILTERS[filter]).unwrap();
+                store.unfollow(&crate::user(USERS[user]), &device(DEVICES[of]), &filter_).await.unwrap();
+                if let Some(at) = self.users[user].devices.get_mut(DEVICES[of]) {
+                    at.follows.remove(FILTERS[filter]);
+                }
+            }
             Action::Cancel(of) => self.cancel(store, of).await,
             Action::Release(hours) => {
                 self.hours += u64::from(hours);
@@ -289,8 +389,8 @@ impl Model {
         }
     }
 
-    async fn append(&mut self, store: &dyn Store, append: (u8, u8, Kind, Option<u8>, bool, Option<u8>)) {
-        let (users, text, kind, id, refuse, delay) = append;
+    async fn append(&mut self, store: &dyn Store, append: (To, u8, Kind, Option<u8>, bool, Option<u8>)) {
+        let (to, text, kind, id, refuse, delay) = append;
         let of = self.messages.len();
         let old = id.and_then(|id| self.given.get(&id)).copied();
         let end = kind.ttl.map(|hours| match hours {
@@ -301,26 +401,39 @@ impl Model {
             priority: Priority::ALL[kind.priority],
             collapse_key: kind.key.map(|key| CollapseKey::new(key.to_string()).unwrap()),
             expires_at: end,
+            topic: match to {
+                To::Users(_) => None,
+                To::Topic(topic) => Some(Topic::new(TOPICS[topic]).unwrap()),
+            },
             ..crate::message(&"x".repeat(text.into()))
         };
         let message = Message { id: old.map_or(message.id, |old| self.messages[old].message.id), ..message };
         // What is published comes now, whatever hour it is for releases and sweeps.
         let due = delay.filter(|hours| *hours > 0).map(u64::from);
         let known =
-            Known { message, kind, users, refuse, due, since: Some(due.unwrap_or(0)), steps: Vec::new() };
+            Known { message, kind, to, refuse, due, since: Some(due.unwrap_or(0)), steps: Vec::new() };
+        let users = match to {
+            To::Users(users) => users,
+            To::Topic(_) => 0,
+        };
         let names: Vec<_> =
             (0..USERS.len()).filter(|user| users & (1 << user) != 0).map(|user| USERS[user]).collect();
+        let recipients = match to {
+            To::Users(_) => Recipients::Users(names.iter().map(|name| user(name)).collect()),
+            To::Topic(_) => Recipients::Followers,
+        };
         let append = Append {
             check_id: id.is_some(),
             deliver_at: delay.map(|hours| self.at(hours.into())),
             if_full: if refuse { IfFull::Refuse } else { IfFull::DropOldest },
-            ..to(&names, known.message.clone())
+            recipients,
+            ..crate::to(&names, known.message.clone())
         };
         let told = try_append(store, append).await;
 
         if let Some(old) = old.filter(|old| self.messages[*old].since.is_some()) {
             let old = &self.messages[old];
-            if old.message.content == known.message.content && old.users == known.users {
+            if old.message.content == known.message.content && old.to == known.to {
                 assert_eq!(told.unwrap(), Appended::Duplicate);
             } else {
                 assert!(matches!(told, Err(StoreError::Conflict(_))));
@@ -334,7 +447,7 @@ impl Model {
         } else {
             match self.place_all(of, 0) {
                 Ok(numbers) => {
-                    let places = names.iter().zip(numbers).map(|(name, seq)| (user(name), Seq::new(seq)));
+                    let places = numbers.into_iter().map(|(of, seq)| (user(USERS[of]), Seq::new(seq)));
                     assert_eq!(told.unwrap(), Appended::New(places.collect()));
                 }
                 Err(full) => {
@@ -362,6 +475,17 @@ impl Model {
         if self.messages.iter().filter(|known| known.message.id == id).count() > 1 {
             return;
         }
+        let topic = match self.messages[of].to {
+            To::Users(_) => None,
+            To::Topic(topic) => Some(topic),
+        };
+        let published = topic.and_then(|topic| {
+            let kept = &self.topics[topic].kept;
+            kept.iter().find(|entry| entry.1 == of).map(|(_, of, hour)| self.is_over(*of, *hour))
+        });
+        if published == Some(true) {
+            return;
+        }
         let told = store.cancel(id).await.unwrap();
         if self.messages[of].since.is_none() {
             assert_eq!(told, Cancelled::Unknown);
@@ -369,7 +493,10 @@ impl Model {
             assert_eq!(told, Cancelled::TakenBack(1));
             self.note(of, None, "cancelled", "");
         } else {
-            let mut taken = 0;
+            let mut taken = u64::from(published.is_some());
+            if let Some(topic) = topic {
+                self.topics[topic].kept.retain(|entry| entry.1 != of);
+            }
             for user in 0..USERS.len() {
                 let owner = &self.users[user];
                 let Some(seq) = owner.entries.iter().find(|entry| entry.1 == of).map(|entry| entry.0) else {
@@ -409,7 +536,8 @@ impl Model {
                     Vec::new()
                 }
             };
-            assert_eq!(told.seqs.into_iter().map(|(_, seq)| seq.get()).collect::<Vec<_>>(), numbers);
+            let places = numbers.into_iter().map(|(of, seq)| (user(USERS[of]), Seq::new(seq)));
+            assert_eq!(told.seqs, places.collect::<Vec<_>>());
         }
     }
 
@@ -474,12 +602,36 @@ impl Model {
             assert_eq!(store.inbox(&name).await.unwrap(), right, "inbox of {name}");
             stored += right.waiting;
             let devices = store.devices(&name).await.unwrap();
-            let devices: Vec<_> =
-                devices.iter().map(|at| (at.device.as_str(), at.acknowledged.get(), at.connected)).collect();
-            let right = owner.devices.iter().map(|(name, at)| (*name, at.acknowledged, at.sessions > 0));
+            let devices: Vec<_> = devices
+                .iter()
+                .map(|at| (at.device.as_str(), at.acknowledged.get(), at.connected, at.topics.clone()))
+                .collect();
+            let right =
+                owner.devices.iter().map(|(name, at)| (*name, at.acknowledged, at.sessions > 0, filters(at)));
             assert_eq!(devices, right.collect::<Vec<_>>(), "devices of {name}");
         }
         assert_eq!(store.stored().await.unwrap(), stored);
+        for (n, topic) in self.topics.iter().enumerate() {
+            let name = Topic::new(TOPICS[n]).unwrap();
+            let ids: BTreeSet<_> =
+                topic.kept.iter().map(|(_, of, _)| self.messages[*of].message.id).collect();
+            // Of two under an id that was forgotten in between, nothing tells which one is gone.
+            if ids.len() < topic.kept.len() {
+                continue;
+            }
+            let told = store.published(&name, Seq::ZERO, 1000).await.unwrap();
+            let over = |id: MessageId| {
+                let mut of = topic.kept.iter().filter(|(_, of, _)| self.messages[*of].message.id == id);
+                of.next().is_none_or(|(_, of, hour)| self.is_over(*of, *hour))
+            };
+            let told = told.into_iter().map(|entry| entry.message.id);
+            let right = topic.kept.iter().map(|(_, of, _)| self.messages[*of].message.id);
+            let right: Vec<_> = right.filter(|id| !over(*id)).collect();
+            let gone =
+                |id: &MessageId| topic.kept.iter().all(|(_, of, _)| self.messages[*of].message.id != *id);
+            let told: Vec<_> = told.filter(|id| gone(id) || !over(*id)).collect();
+            assert_eq!(told, right, "log of {name}");
+        }
         for known in &self.messages {
             let id = known.message.id;
             if self.messages.iter().filter(|other| other.message.id == id).count() == 1 {

@@ -11,4 +11,5 @@ pub(crate) mod priorities;
 pub(crate) mod receipts;
 pub(crate) mod schedules;
 pub(crate) mod sweeping;
+pub(crate) mod topics;
 pub(crate) mod without_receipts;

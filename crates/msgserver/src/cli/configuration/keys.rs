@@ -276,6 +276,22 @@ pub(crate) static SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        title: "Topics",
+        keys: &[
+            Key::new("topics.per_device", "Topics that one device may follow", |c| {
+                Box::new(Count(&mut c.inbox.topics, 0..=1_000_000))
+            }),
+            Key::new(
+                "topics.history",
+                "How many of its last messages a topic keeps for who asks for them",
+                |c| Box::new(Count(&mut c.inbox.history, 0..=1_000_000_000)),
+            ),
+            Key::new("topics.history_age", "How long a topic keeps them", |c| {
+                Box::new(Time(&mut c.inbox.history_age, millis(1000)..=hours(24 * 3650)))
+            }),
+        ],
+    },
+    Section {
         title: "Webhook",
         keys: &[
             Key::new(

@@ -20,6 +20,11 @@ pub(super) async fn use_everything(store: &dyn Store) {
     for (at, text) in [(in_an_hour(), "3"), (in_an_hour().saturating_add(DAY * 90), "4")] {
         try_append(store, Append { deliver_at: Some(at), ..to(&["a"], message(text)) }).await.unwrap();
     }
+    for filter in ["news", "+/art"] {
+        store.follow(&user("a"), &device("x"), &TopicFilter::new(filter).unwrap()).await.unwrap();
+    }
+    let of_topic = Message { topic: Some(Topic::new("news").unwrap()), ..message("5") };
+    put(store, Append { recipients: Recipients::Followers, ..to(&[], of_topic) }).await;
     acknowledge(store, "a", "x", 1).await;
     store.release_due(in_an_hour(), 1).await.unwrap();
     store.stored().await.unwrap();
