@@ -47,6 +47,7 @@ fn look(directory: &Path) -> Result<DiskStore, StoreError> {
         freeze: FREEZE,
         reads_wait: true,
         recent: Recent { current: recovered.changed, ..Recent::default() }.into(),
+        listening: Listening::default(),
         fault: Mutex::default(),
         checkpoint: Mutex::new(Checkpoint::default()),
         checkpoint_changed: Condvar::default(),
