@@ -42,6 +42,8 @@ mod transfer;
 mod writer;
 
 pub use self::check::{Checked, Recovery, Stats};
+#[cfg(fuzzing)]
+pub(crate) use self::journal::read_anything;
 pub use self::transfer::{Exported, Imported};
 
 const NAME: &str = "disk";
@@ -275,7 +277,7 @@ fn named(directory: &Path, fault: StoreError) -> StoreError {
     }
 }
 
-/// Makes the directory, which is for nobody else to read, and that of the journals in it.
+/// Makes the directory, which is for nobody else to read, and those in it.
 fn make(directory: &Path) -> io::Result<()> {
     if !directory.is_dir() {
         let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -284,8 +286,15 @@ fn make(directory: &Path) -> io::Result<()> {
         fs::DirBuilder::new().mode(0o700).create(directory)?;
         Local.sync_directory(parent)?;
     }
-    // What is in it is synced when the format is written.
-    fs::create_dir_all(shared::journals(directory))
+    let mut new = false;
+    for part in [shared::journals(directory), directory.join("rows"), directory.join("copies")] {
+        if !part.is_dir() {
+            fs::create_dir(part)?;
+            new = true;
+        }
+    }
+    // What is in a directory is safe only if the directory itself is.
+    if new { Local.sync_directory(directory) } else { Ok(()) }
 }
 
 fn lock(directory: &Path) -> Result<File, StoreError> {

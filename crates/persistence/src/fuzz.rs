@@ -24,3 +24,12 @@ pub fn go_message(json: &[u8]) {
         stored_message(&codec::encode(&message).expect("a message has a form"));
     }
 }
+
+/// What may be a journal of the store on disk, and one that is made from the bytes and damaged as they say.
+///
+/// # Panics
+/// If what counts of it reads differently once it is known how much that is, or a damaged row is taken for a row.
+#[cfg(feature = "disk")]
+pub fn journal(bytes: &[u8]) {
+    crate::disk::read_anything(bytes);
+}

@@ -7,7 +7,7 @@ use msgserver_message::{MessageId, Timestamp, UserId};
 use serde::de::DeserializeOwned;
 
 use self::rows::{DeviceRow, MessageRow, UserRow};
-use self::tables::{Rows, Table, Tables};
+use self::tables::{Key, Row, Rows, Table, Tables};
 use crate::{Limits, StoreError};
 
 mod append;
@@ -66,14 +66,14 @@ impl<'t, T: Tables> Inboxes<'t, T> {
     }
 
     fn put_message(&mut self, id: MessageId, row: &MessageRow) {
-        self.tables.put(Table::Messages, id.to_bytes().to_vec(), rows::write(row));
+        self.tables.put(Table::Messages, Key::from_slice(&id.to_bytes()), rows::write(row));
     }
 
     /// Adds to a sum, and gives what it was.
     fn add(&mut self, name: &str, difference: i64) -> Result<u64, StoreError> {
         let before = sum(self.tables, name)?;
         let after = before.saturating_add_signed(difference);
-        self.tables.put(Table::Sums, name.into(), after.to_be_bytes().to_vec());
+        self.tables.put(Table::Sums, Key::from_slice(name.as_bytes()), after.to_be_bytes().to_vec());
         Ok(before)
     }
 }
@@ -103,7 +103,7 @@ fn sum(tables: &impl Rows, name: &str) -> Result<u64, StoreError> {
 #[cfg(feature = "disk")]
 pub(crate) fn begin_process(tables: &mut impl Tables) -> Result<u64, StoreError> {
     let number = sum(tables, PROCESSES)? + 1;
-    tables.put(Table::Sums, PROCESSES.into(), number.to_be_bytes().to_vec());
+    tables.put(Table::Sums, Key::from_slice(PROCESSES.as_bytes()), number.to_be_bytes().to_vec());
     Ok(number)
 }
 
@@ -116,7 +116,11 @@ pub(crate) fn is_importing(tables: &impl Rows) -> Result<bool, StoreError> {
 /// Notes whether rows are being imported.
 #[cfg(feature = "disk")]
 pub(crate) fn set_importing(tables: &mut impl Tables, importing: bool) {
-    tables.put(Table::Sums, IMPORTING.into(), u64::from(importing).to_be_bytes().to_vec());
+    tables.put(
+        Table::Sums,
+        Key::from_slice(IMPORTING.as_bytes()),
+        u64::from(importing).to_be_bytes().to_vec(),
+    );
 }
 
 /// A row, if it is there; `whose` names it where it cannot be read.
@@ -143,10 +147,10 @@ fn message_row(tables: &impl Rows, id: MessageId) -> Result<Option<MessageRow>, 
 }
 
 /// The devices of a user with the keys of their rows, in the order of their names.
-fn device_rows(tables: &impl Rows, user: &UserId) -> Result<Vec<(Vec<u8>, DeviceRow)>, StoreError> {
+fn device_rows(tables: &impl Rows, user: &UserId) -> Result<Vec<(Key, DeviceRow)>, StoreError> {
     let from = tables::user(user);
     let rows = tables.first(Table::Devices, &from, &tables::end_of(&from), usize::MAX)?;
-    let read = |(key, value): (Vec<u8>, Vec<u8>)| match rows::read(&value) {
+    let read = |(key, value): Row| match rows::read(&value) {
         Ok(row) => Ok((key, row)),
         Err(fault) => Err(corrupt(format_args!("a device of user {user:?}: {fault}"))),
     };

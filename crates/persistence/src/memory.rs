@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Step, Timestamp, Topic, TopicFilter, UserId};
 use parking_lot::Mutex;
 
-use crate::inboxes::tables::{Row, Rows, Table, Tables, Visit};
+use crate::inboxes::tables::{Key, Row, Rows, Table, Tables, Visit};
 use crate::inboxes::{Changes, Inboxes, Reading, Rounds, Setting};
 use crate::listening::Listening;
 use crate::{
@@ -185,10 +185,10 @@ impl Store for MemoryStore {
 
 /// Tables in memory.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct InMemory([BTreeMap<Vec<u8>, Vec<u8>>; Table::ALL.len()]);
+pub(crate) struct InMemory([BTreeMap<Key, Vec<u8>>; Table::ALL.len()]);
 
 impl InMemory {
-    pub(crate) fn apply(&mut self, rows: impl IntoIterator<Item = (Table, Vec<u8>, Option<Vec<u8>>)>) {
+    pub(crate) fn apply(&mut self, rows: impl IntoIterator<Item = (Table, Key, Option<Vec<u8>>)>) {
         for (table, key, value) in rows {
             match value {
                 Some(value) => self.put(table, key, value),
@@ -202,7 +202,7 @@ impl InMemory {
         table: Table,
         from: &[u8],
         to: &[u8],
-    ) -> impl DoubleEndedIterator<Item = (&'t Vec<u8>, &'t Vec<u8>)> {
+    ) -> impl DoubleEndedIterator<Item = (&'t Key, &'t Vec<u8>)> {
         let rows = &self.0[table as usize];
         let range = (from < to).then(|| rows.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to))));
         range.into_iter().flatten()
@@ -229,11 +229,11 @@ impl Rows for InMemory {
 }
 
 impl Tables for InMemory {
-    fn put(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) {
+    fn put(&mut self, table: Table, key: Key, value: Vec<u8>) {
         self.0[table as usize].insert(key, value);
     }
 
-    fn delete(&mut self, table: Table, key: Vec<u8>) {
+    fn delete(&mut self, table: Table, key: Key) {
         self.0[table as usize].remove(&key);
     }
 }

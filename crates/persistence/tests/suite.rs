@@ -187,6 +187,8 @@ macro_rules! keeps_its_promises {
                 a_scheduled_notice_is_released_to_nobody
                 a_full_inbox_refuses_at_release
                 its_id_is_known_until_it_is_released
+                what_is_due_at_one_moment_comes_in_the_order_of_acceptance
+                its_age_counts_from_when_it_is_in_the_inbox
             }
             receipts {
                 each_step_is_told_in_order

@@ -27,12 +27,8 @@ pub(super) struct Copies {
 }
 
 impl Copies {
-    pub(super) fn open(directory: PathBuf, rows: PathBuf) -> io::Result<Self> {
-        if !directory.is_dir() {
-            fs::create_dir(&directory)?;
-            sync(directory.parent().unwrap_or(&directory))?;
-        }
-        Ok(Self { directory, rows, tables: Mutex::default() })
+    pub(super) fn new(directory: PathBuf, rows: PathBuf) -> Self {
+        Self { directory, rows, tables: Mutex::default() }
     }
 
     /// Puts back what is not as its copy says, and tells what that was.

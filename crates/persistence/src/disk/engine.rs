@@ -68,7 +68,7 @@ impl Engine {
     /// The rows in a data directory, and what was mended there.
     pub(super) fn open(directory: &Path) -> Result<(Self, Vec<String>), StoreError> {
         let (copies, directory) = (directory.join("copies"), directory.join("rows"));
-        let copies = Copies::open(copies, directory.clone()).map_err(unavailable)?;
+        let copies = Copies::new(copies, directory.clone());
         let mended = copies.mend().map_err(unavailable)?;
         for what in &mended {
             tracing::error!("{what}");
@@ -224,7 +224,7 @@ impl Rows for Engine {
         let Some(range) = range(table, from, to) else { return Ok(None) };
         let Some(row) = self.tree.range(range, self.visible.get(), None).next_back() else { return Ok(None) };
         let (key, value) = row.into_inner().map_err(fault)?;
-        Ok(Some((key[1..].to_vec(), value.to_vec())))
+        Ok(Some((key[1..].into(), value.to_vec())))
     }
 }
 

@@ -45,12 +45,7 @@ impl Journal {
         number: u64,
         before: u64,
     ) -> io::Result<Self> {
-        let mut header = Vec::with_capacity(HEADER);
-        header.extend_from_slice(MAGIC);
-        header.extend_from_slice(&number.to_be_bytes());
-        header.extend_from_slice(&before.to_be_bytes());
-        let sum = xxh3_64(&header);
-        header.extend_from_slice(&sum.to_be_bytes());
+        let header = header(number, before);
         // One that could not be finished before may be there, with nothing in it that counts.
         let mut file = files.create(&path(directory, number))?;
         file.add(&header)?;
@@ -70,18 +65,7 @@ impl Journal {
     /// Adds what was changed. It is not safe before [`Journal::sync`].
     pub(super) fn add(&mut self, changed: &Changed) -> io::Result<()> {
         self.buffer.clear();
-        self.buffer.resize(RECORD, 0);
-        self.buffer.extend_from_slice(&self.safe.to_be_bytes());
-        for (table, key, value) in changed.iter() {
-            write_row(&mut self.buffer, table, key, value);
-        }
-        let body = &self.buffer[RECORD..];
-        let length =
-            u32::try_from(body.len()).map_err(|_| io::Error::other("a commit of more than 4 GiB"))?;
-        let sum = xxh3_64(body);
-        self.buffer[..4].copy_from_slice(&MARK);
-        self.buffer[4..8].copy_from_slice(&length.to_be_bytes());
-        self.buffer[8..RECORD].copy_from_slice(&sum.to_be_bytes());
+        write_record(&mut self.buffer, self.safe, changed)?;
         self.file.add(&self.buffer)?;
         self.length += self.buffer.len() as u64;
         // One large commit should not stay in memory for ever.
@@ -94,6 +78,35 @@ impl Journal {
         self.safe = self.length;
         Ok(())
     }
+}
+
+/// The header of a journal; of the one before it, `before` bytes count.
+fn header(number: u64, before: u64) -> Vec<u8> {
+    let mut header = Vec::with_capacity(HEADER);
+    header.extend_from_slice(MAGIC);
+    header.extend_from_slice(&number.to_be_bytes());
+    header.extend_from_slice(&before.to_be_bytes());
+    let sum = xxh3_64(&header);
+    header.extend_from_slice(&sum.to_be_bytes());
+    header
+}
+
+/// Adds a record of what was changed, where so many bytes of the file are safe.
+fn write_record(to: &mut Vec<u8>, safe: u64, changed: &Changed) -> io::Result<()> {
+    let start = to.len();
+    to.resize(start + RECORD, 0);
+    to.extend_from_slice(&safe.to_be_bytes());
+    for (table, key, value) in changed.iter() {
+        write_row(to, table, key, value);
+    }
+    let body = &to[start + RECORD..];
+    let length = u32::try_from(body.len()).map_err(|_| io::Error::other("a commit of more than 4 GiB"))?;
+    let sum = xxh3_64(body);
+    let head = &mut to[start..start + RECORD];
+    head[..4].copy_from_slice(&MARK);
+    head[4..8].copy_from_slice(&length.to_be_bytes());
+    head[8..].copy_from_slice(&sum.to_be_bytes());
+    Ok(())
 }
 
 fn write_row(to: &mut Vec<u8>, table: Table, key: &[u8], value: Option<&[u8]>) {
@@ -256,7 +269,7 @@ fn read_rows(mut bytes: &[u8], mut at: usize, into: &mut Changed, lost: &mut Vec
     while !bytes.is_empty() {
         let length = match framed(bytes) {
             Some(row) if row_sum(row.bytes) == row.bytes[7..ROW] => {
-                into.set(row.table, row.key.to_vec(), row.value.map(<[u8]>::to_vec));
+                into.set(row.table, row.key.into(), row.value.map(<[u8]>::to_vec));
                 in_damage = false;
                 row.bytes.len()
             }
@@ -304,6 +317,52 @@ fn framed(bytes: &[u8]) -> Option<Framed<'_>> {
     Some(Framed { table, key, value, bytes: &bytes[..length] })
 }
 
+/// Reads what may be a journal, and a journal that is made from the bytes and damaged as they say.
+///
+/// # Panics
+/// If what counts reads differently once it is known how much that is, or a damaged row is taken for a row.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_anything(bytes: &[u8]) {
+    fn reads_the_same(bytes: &[u8]) -> Changed {
+        let (mut first, mut again) = (Changed::default(), Changed::default());
+        let found = read(bytes, None, &mut first);
+        assert_eq!(
+            found.length + found.dropped,
+            bytes.len() as u64,
+            "some bytes are neither read nor dropped"
+        );
+        let known = read(bytes, Some(found.length), &mut again);
+        assert_eq!((known.length, known.dropped), (found.length, 0));
+        assert!(first.iter().eq(again.iter()), "it reads differently the second time");
+        first
+    }
+
+    reads_the_same(bytes);
+    let (mut written, mut journal) = (Vec::new(), header(1, 0));
+    let (damage, rows) = bytes.split_at(bytes.len().min(8));
+    for commit in rows.chunks(64) {
+        let mut changed = Changed::default();
+        for row in commit.chunks(13) {
+            let (key, value) = row.split_at(row.len() / 3);
+            let value = (row[0] % 8 > 0).then(|| value.to_vec());
+            let table = Table::ALL[usize::from(row[0]) % Table::ALL.len()];
+            written.push((table, key, value.clone()));
+            changed.set(table, key.into(), value);
+        }
+        let safe = journal.len() as u64;
+        write_record(&mut journal, safe, &changed).expect("it is short");
+    }
+    for place in damage.chunks_exact(2) {
+        let at = usize::from(u16::from_be_bytes([place[0], place[1]]) / 8) % journal.len();
+        journal[at] ^= 1 << (place[1] % 8);
+    }
+    for (table, key, value) in reads_the_same(&journal).iter() {
+        let same =
+            |row: &(Table, &[u8], Option<Vec<u8>>)| (row.0, row.1, row.2.as_deref()) == (table, key, value);
+        assert!(written.iter().any(same), "{table:?} {key:?} {value:?} was never written");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::filesystem::Local;
@@ -324,8 +383,8 @@ mod tests {
             let mut changed = Changed::default();
             for row in 0..3_u8 {
                 let (key, value) = (vec![commit, row, 7], (row < 2).then(|| vec![row; 20]));
-                changed.set(Table::Log, key.clone(), value.clone());
-                all.set(Table::Log, key, value);
+                changed.set(Table::Log, key.clone().into(), value.clone());
+                all.set(Table::Log, key.into(), value);
             }
             journal.add(&changed).unwrap();
             journal.sync().unwrap();
@@ -388,7 +447,7 @@ mod tests {
         let mut journal = Journal::create(&Local, directory.path(), 1, 0).unwrap();
         let add = |journal: &mut Journal, row: u8| {
             let mut changed = Changed::default();
-            changed.set(Table::Log, vec![row], Some(vec![row; 20]));
+            changed.set(Table::Log, [row][..].into(), Some(vec![row; 20]));
             journal.add(&changed).unwrap();
         };
         add(&mut journal, 1);
@@ -414,6 +473,13 @@ mod tests {
             found.lost,
             [Lost { at: (HEADER + RECORD + SAFE) as u64, row: Some((Table::Log, vec![0, 0, 7])) }]
         );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_bytes_are_it_reads_only_what_was_written(bytes: Vec<u8>) {
+            read_anything(&bytes);
+        }
     }
 
     #[test]

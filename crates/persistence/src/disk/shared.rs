@@ -112,6 +112,21 @@ impl Rows for AllRows<'_> {
         self.with(|rows| rows.walk(table, from, to, visit))
     }
 
+    fn walk_around(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
+        let mut lost = BTreeSet::new();
+        let walked = self.walk_readable((table, from, to), &mut lost, visit);
+        for what in lost {
+            tracing::error!("{what}");
+        }
+        walked
+    }
+
     fn last(&self, table: Table, from: &[u8], to: &[u8]) -> Result<Option<Row>, StoreError> {
         self.with(|rows| rows.last(table, from, to))
     }

@@ -222,7 +222,7 @@ fn exceeded(limits: &Limits, row: &UserRow, more: &Head) -> Option<InboxLimit> {
 /// Every user who has a device.
 fn known_users(tables: &impl Rows) -> Result<Vec<UserId>, StoreError> {
     let mut users = Vec::new();
-    tables.walk(Table::Users, &[], &tables::end_of(&[]), &mut |key, row| {
+    tables.walk_around(Table::Users, &[], &tables::end_of(&[]), &mut |key, row| {
         let (user, _) = tables::split_user(key).ok_or_else(|| corrupt("the name of a user"))?;
         let row: UserRow = rows::read(row)?;
         if row.devices > 0 {

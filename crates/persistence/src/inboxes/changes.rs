@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Range;
 use std::ops::{Bound, ControlFlow};
 
-use super::tables::{Row, Rows, Table, Tables, Visit};
+use super::tables::{Around, Key, Row, Rows, Table, Tables, Visit};
 use crate::{StepMade, StoreError};
 
 /// Rows that have changed, each with its value, or nothing if it is deleted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Changed {
-    rows: [BTreeMap<Vec<u8>, Option<Vec<u8>>>; Table::ALL.len()],
+    rows: [BTreeMap<Key, Option<Vec<u8>>>; Table::ALL.len()],
     bytes: usize,
 }
 
@@ -19,12 +19,7 @@ impl Changed {
     const ROW: usize = 128;
 
     /// Sets a row, and gives what was set before.
-    pub(crate) fn set(
-        &mut self,
-        table: Table,
-        key: Vec<u8>,
-        value: Option<Vec<u8>>,
-    ) -> Option<Option<Vec<u8>>> {
+    pub(crate) fn set(&mut self, table: Table, key: Key, value: Option<Vec<u8>>) -> Option<Option<Vec<u8>>> {
         let length = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
         let (key_bytes, value_bytes) = (key.len(), length(&value));
         let before = self.rows[table as usize].insert(key, value);
@@ -56,7 +51,7 @@ impl Changed {
         })
     }
 
-    pub(crate) fn into_rows(self) -> impl Iterator<Item = (Table, Vec<u8>, Option<Vec<u8>>)> {
+    pub(crate) fn into_rows(self) -> impl Iterator<Item = (Table, Key, Option<Vec<u8>>)> {
         let tables = Table::ALL.into_iter().zip(self.rows);
         tables.flat_map(|(table, rows)| rows.into_iter().map(move |(key, value)| (table, key, value)))
     }
@@ -65,7 +60,7 @@ impl Changed {
         self.rows[table as usize].get(key)
     }
 
-    fn range(&self, table: Table, from: &[u8], to: &[u8]) -> Range<'_, Vec<u8>, Option<Vec<u8>>> {
+    fn range(&self, table: Table, from: &[u8], to: &[u8]) -> Range<'_, Key, Option<Vec<u8>>> {
         if from >= to {
             return Range::default();
         }
@@ -96,7 +91,7 @@ impl<R: Rows + ?Sized> Rows for Over<'_, R> {
             while going.is_continue()
                 && let Some((of, change)) = changed.next_if(|(of, _)| of.as_slice() <= key)
             {
-                replaced |= of == key;
+                replaced |= of.as_slice() == key;
                 if let Some(value) = change {
                     going = visit(of, value)?;
                 }
@@ -117,7 +112,7 @@ impl<R: Rows + ?Sized> Rows for Over<'_, R> {
     }
 
     fn last(&self, table: Table, from: &[u8], to: &[u8]) -> Result<Option<Row>, StoreError> {
-        let mut to = to.to_vec();
+        let mut to = Key::from(to);
         loop {
             let under = self.under.last(table, from, &to)?;
             let changed = self.changed.range(table, from, &to).next_back();
@@ -146,7 +141,7 @@ pub(crate) struct Changes<'r, R> {
 }
 
 /// A row, and what was set for it before, if anything was.
-type Before = (Table, Vec<u8>, Option<Option<Vec<u8>>>);
+type Before = (Table, Key, Option<Option<Vec<u8>>>);
 
 impl<'r, R: Rows> Changes<'r, R> {
     pub(crate) fn new(under: &'r R) -> Self {
@@ -183,7 +178,7 @@ impl<'r, R: Rows> Changes<'r, R> {
         Over { changed: &self.changed, under: self.under }
     }
 
-    fn set(&mut self, table: Table, key: Vec<u8>, value: Option<Vec<u8>>) {
+    fn set(&mut self, table: Table, key: Key, value: Option<Vec<u8>>) {
         let before = self.changed.set(table, key.clone(), value);
         self.undo.push((table, key, before));
     }
@@ -198,17 +193,27 @@ impl<R: Rows> Rows for Changes<'_, R> {
         self.over().walk(table, from, to, visit)
     }
 
+    fn walk_around(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
+        Over { changed: &self.changed, under: &Around(self.under) }.walk(table, from, to, visit)
+    }
+
     fn last(&self, table: Table, from: &[u8], to: &[u8]) -> Result<Option<Row>, StoreError> {
         self.over().last(table, from, to)
     }
 }
 
 impl<R: Rows> Tables for Changes<'_, R> {
-    fn put(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) {
+    fn put(&mut self, table: Table, key: Key, value: Vec<u8>) {
         self.set(table, key, Some(value));
     }
 
-    fn delete(&mut self, table: Table, key: Vec<u8>) {
+    fn delete(&mut self, table: Table, key: Key) {
         self.set(table, key, None);
     }
 
@@ -238,14 +243,14 @@ mod tests {
         ) {
             let mut under = InMemory::default();
             for (key, value) in before {
-                under.put(Table::Log, vec![key], vec![value]);
+                under.put(Table::Log, Key::from_slice(&[key]), vec![value]);
             }
             let mut direct = under.clone();
             let mut changes = Changes::new(&under);
             for (key, value, fails) in steps {
                 let change = |tables: &mut dyn Tables| match value {
-                    Some(value) => tables.put(Table::Log, vec![key], vec![value]),
-                    None => tables.delete(Table::Log, vec![key]),
+                    Some(value) => tables.put(Table::Log, Key::from_slice(&[key]), vec![value]),
+                    None => tables.delete(Table::Log, Key::from_slice(&[key])),
                 };
                 let outcome = changes.whole(|changes| {
                     change(changes);

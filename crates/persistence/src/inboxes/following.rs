@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 
 use msgserver_message::{DeviceId, Topic, TopicFilter, UserId};
 
-use super::tables::{self, Rows, Table, Tables};
+use super::tables::{self, Row, Rows, Table, Tables};
 use super::{Inboxes, WILDCARDS, corrupt, sum};
 use crate::StoreError;
 
 /// What a device follows, in the order of the names; `device` is its key.
 pub(super) fn following(tables: &impl Rows, device: &[u8]) -> Result<Vec<TopicFilter>, StoreError> {
     let rows = tables.first(Table::Following, device, &tables::end_of(device), usize::MAX)?;
-    let filter = |(key, _): (Vec<u8>, Vec<u8>)| {
+    let filter = |(key, _): Row| {
         let name = key.get(device.len()..).and_then(tables::split_name);
         let filter = name.and_then(|(name, _)| TopicFilter::new(name).ok());
         filter.ok_or_else(|| corrupt("the name of what a device follows"))

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::rows::{self, DeviceRow, Head, MessageRow, ScheduleRow, Scheduled, StepRow, TopicRow, UserRow};
-use super::tables::{self, Rows, Table, Tables};
+use super::tables::{self, Key, Rows, Table, Tables};
 use super::{SCHEDULED, STEPS, STORED, WILDCARDS, corrupt, sum, user_row};
 use crate::StoreError;
 
@@ -422,7 +422,7 @@ impl IdLine {
             places: self.places,
             published: self.published,
         };
-        tables.put(Table::Messages, self.id.to_bytes().to_vec(), rows::write(&row));
+        tables.put(Table::Messages, Key::from_slice(&self.id.to_bytes()), rows::write(&row));
         tables.put(Table::Aging, tables::moment(row.since(), self.id), Vec::new());
         scheduled.map_or(Ok(()), |due| raise(tables, SCHEDULED, due.number + 1))
     }
@@ -440,7 +440,7 @@ fn put_user(tables: &mut impl Tables, user: &UserId, row: &UserRow) {
 /// Has a sum be a number at least.
 fn raise(tables: &mut impl Tables, name: &str, least: u64) -> Result<(), StoreError> {
     if sum(tables, name)? < least {
-        tables.put(Table::Sums, name.into(), least.to_be_bytes().to_vec());
+        tables.put(Table::Sums, Key::from_slice(name.as_bytes()), least.to_be_bytes().to_vec());
     }
     Ok(())
 }

@@ -3,17 +3,24 @@
 use msgserver_message::{MessageId, Stage, Step, Timestamp};
 
 use super::rows::{self, ScheduleRow, Scheduled};
+use super::sweep::passed_over;
 use super::tables::{self, Table, Tables};
 use super::{Inboxes, device_rows, log, message_row};
 use crate::store::reason;
-use crate::{Cancelled, Due, Released, StoreError};
+use crate::{Cancelled, Due, Recipients, Released, StoreError};
 
 impl<T: Tables> Inboxes<'_, T> {
     /// Puts what is due into its inboxes, at most `limit` messages.
     pub(crate) fn release_due(&mut self, limit: usize) -> Result<Due, StoreError> {
-        let end = tables::end_of(&self.setting.now.as_millis().to_be_bytes());
+        // All that is read here is read before anything changes.
+        let end = tables::end_of(&[]);
+        let mut due = self.tables.first_readable(Table::Schedule, &[], &end, limit.saturating_add(1))?;
+        let moment = |key: &[u8]| tables::split_moment(key).map(|(moment, _)| moment);
+        let is_due = |key: &[u8]| moment(key).is_none_or(|moment| moment <= self.setting.now);
+        let later = due.split_off(due.iter().take(limit).take_while(|(key, _)| is_due(key)).count());
+        let next = later.first().and_then(|(key, _)| moment(key));
         let mut released = Vec::new();
-        for (key, row) in self.tables.first(Table::Schedule, &[], &end, limit)? {
+        for (key, row) in due {
             let scheduled = rows::read::<ScheduleRow>(&row);
             let id = tables::id(&key);
             self.tables.delete(Table::Schedule, key);
@@ -26,14 +33,20 @@ impl<T: Tables> Inboxes<'_, T> {
                 }
             }
         }
-        let next = self.tables.first(Table::Schedule, &[], &tables::end_of(&[]), 1)?;
-        let next = next.first().and_then(|(key, _)| Some(tables::split_moment(key)?.0));
         Ok(Due { released, next })
     }
 
     fn release(&mut self, row: ScheduleRow) -> Result<Released, StoreError> {
-        let append = row.into_append();
+        let mut append = row.into_append();
         let id = append.message.id;
+        if let Recipients::Users(users) = &append.recipients {
+            // A damaged inbox keeps none of the others from their message.
+            let mut readable = Vec::with_capacity(users.len());
+            for user in &users[..] {
+                readable.extend(passed_over(user, self.repaired(user))?.map(|_| user.clone()));
+            }
+            append.recipients = Recipients::Users(readable.into());
+        }
         let seqs = match self.place_all(&append) {
             Ok(placed) => {
                 if let Some(mut known) = message_row(self.tables, id)? {
@@ -49,6 +62,10 @@ impl<T: Tables> Inboxes<'_, T> {
             Err(StoreError::Full { user, .. }) => {
                 let step = Step::of(&user, Stage::Expired, self.setting.now);
                 self.make_step(id, Step { reason: Some(reason::FULL.into()), ..step })?;
+                Vec::new()
+            }
+            Err(fault @ StoreError::Corrupt { .. }) => {
+                tracing::error!(%id, %fault, "a scheduled message is in none of the inboxes behind a damaged one");
                 Vec::new()
             }
             Err(fault) => return Err(fault),

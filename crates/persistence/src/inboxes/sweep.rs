@@ -5,7 +5,7 @@ use std::time::Duration;
 use msgserver_message::{MessageId, Seq, Stage, Timestamp, Topic, UserId};
 
 use super::rows::{Head, UserRow};
-use super::tables::{self, Table, Tables};
+use super::tables::{self, Key, Table, Tables};
 use super::{Inboxes, corrupt, device_rows, log, message_row, user_row};
 use crate::store::{ID_KEPT, reason};
 use crate::{StoreError, Swept};
@@ -45,7 +45,7 @@ impl<T: Tables> Inboxes<'_, T> {
         to: &[u8],
         swept: &mut Swept,
     ) -> Result<Vec<tables::Row>, StoreError> {
-        let rows = self.tables.first(table, from, to, ROWS)?;
+        let rows = self.tables.first_readable(table, from, to, ROWS)?;
         from.clear();
         if rows.len() == ROWS
             && let Some((key, _)) = rows.last()
@@ -65,15 +65,21 @@ impl<T: Tables> Inboxes<'_, T> {
                 return Err(corrupt("the key of a message that expires"));
             };
             let put_at = tables::seq(&put_at).unwrap_or(Seq::ZERO);
-            let mut row = user_row(self.tables, &user)?;
-            if let Some(kept) = log::find(self.tables, &user, &row, id, put_at)? {
-                self.lose(&user, &mut row, &kept, Stage::Expired, None)?;
-                self.put_user(&user, &row);
-                swept.expired += 1;
-            }
+            // A damaged inbox keeps nobody else's messages from going.
+            let expired = passed_over(&user, self.expire(&user, id, put_at))?;
+            swept.expired += u64::from(expired == Some(true));
             self.tables.delete(Table::Expiring, key);
         }
         Ok(())
+    }
+
+    /// Takes out a message whose time is over, if it is still there.
+    fn expire(&mut self, user: &UserId, id: MessageId, put_at: Seq) -> Result<bool, StoreError> {
+        let mut row = user_row(self.tables, user)?;
+        let Some(kept) = log::find(self.tables, user, &row, id, put_at)? else { return Ok(false) };
+        self.lose(user, &mut row, &kept, Stage::Expired, None)?;
+        self.put_user(user, &row);
+        Ok(true)
     }
 
     fn sweep_aging(&mut self, rounds: &mut Rounds, swept: &mut Swept) -> Result<(), StoreError> {
@@ -99,7 +105,7 @@ impl<T: Tables> Inboxes<'_, T> {
         for (key, _) in self.tables.first(Table::Steps, &from, &tables::end_of(&from), usize::MAX)? {
             self.tables.delete(Table::Steps, key);
         }
-        self.tables.delete(Table::Messages, from.to_vec());
+        self.tables.delete(Table::Messages, Key::from_slice(&from));
         Ok(())
     }
 
@@ -113,13 +119,18 @@ impl<T: Tables> Inboxes<'_, T> {
         }
         for (key, _) in self.next_rows(Table::Users, &mut rounds.users, &tables::end_of(&[]), swept)? {
             let (user, _) = tables::split_user(&key).ok_or_else(|| corrupt("the name of a user"))?;
-            let before = user_row(self.tables, &user)?;
-            let mut row = self.repaired(&user)?;
-            self.sweep_entries(&user, &mut row, swept)?;
-            self.sweep_devices(&user, &mut row, swept)?;
-            if row != before {
-                self.put_user(&user, &row);
-            }
+            passed_over(&user, self.sweep_user(&user, swept))?;
+        }
+        Ok(())
+    }
+
+    fn sweep_user(&mut self, user: &UserId, swept: &mut Swept) -> Result<(), StoreError> {
+        let before = user_row(self.tables, user)?;
+        let mut row = self.repaired(user)?;
+        self.sweep_entries(user, &mut row, swept)?;
+        self.sweep_devices(user, &mut row, swept)?;
+        if row != before {
+            self.put_user(user, &row);
         }
         Ok(())
     }
@@ -196,6 +207,17 @@ fn begins(since: &mut Option<Timestamp>, now: Timestamp, pause: Duration) -> boo
         *since = Some(now);
     }
     begins
+}
+
+/// What was done with an inbox, or nothing if it is damaged.
+pub(super) fn passed_over<T>(user: &UserId, done: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match done {
+        Err(fault @ StoreError::Corrupt { .. }) => {
+            tracing::error!(%user, %fault, "an inbox is damaged, and is passed over");
+            Ok(None)
+        }
+        done => done.map(Some),
+    }
 }
 
 /// The end of all keys that begin with a moment up to `ago` before `now`.

@@ -4,6 +4,8 @@ use std::ops::ControlFlow;
 
 use msgserver_message::{CollapseKey, DeviceId, MessageId, Seq, Timestamp, Topic, TopicFilter, UserId};
 
+use smallvec::SmallVec;
+
 use crate::{StepMade, StoreError};
 
 /// The tables. Their keys are made by the functions below, so that rows that belong together stand together.
@@ -65,8 +67,12 @@ impl Table {
     }
 }
 
+/// The key of a row. Most are short, and are compared far more often than they are made: so their bytes stand in
+/// the map itself, and not where each comparison misses the cache.
+pub(crate) type Key = SmallVec<[u8; 48]>;
+
 /// A key and its value.
-pub(crate) type Row = (Vec<u8>, Vec<u8>);
+pub(crate) type Row = (Key, Vec<u8>);
 
 /// What is done with each row of a walk, and whether the walk goes on.
 pub(crate) type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError> + 'v;
@@ -79,6 +85,17 @@ pub(crate) trait Rows {
     /// Walks over the rows with `from <= key < to` in the order of their keys.
     fn walk(&self, table: Table, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError>;
 
+    /// As [`Rows::walk`], but what is damaged is reported and passed over.
+    fn walk_around(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
+        self.walk(table, from, to, visit)
+    }
+
     /// The last row with `from <= key < to`.
     fn last(&self, table: Table, from: &[u8], to: &[u8]) -> Result<Option<Row>, StoreError>;
 
@@ -86,33 +103,73 @@ pub(crate) trait Rows {
     fn first(&self, table: Table, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, StoreError> {
         let mut rows = Vec::new();
         if limit > 0 {
-            self.walk(table, from, to, &mut |key, value| {
-                rows.push((key.to_vec(), value.to_vec()));
-                Ok(if rows.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
-            })?;
+            self.walk(table, from, to, &mut up_to(limit, &mut rows))?;
+        }
+        Ok(rows)
+    }
+
+    /// The first rows with `from <= key < to` that can be read.
+    fn first_readable(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut rows = Vec::new();
+        if limit > 0 {
+            self.walk_around(table, from, to, &mut up_to(limit, &mut rows))?;
         }
         Ok(rows)
     }
 }
 
+/// Collects the rows of a walk.
+fn up_to(
+    limit: usize,
+    rows: &mut Vec<Row>,
+) -> impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError> {
+    move |key, value| {
+        rows.push((key.into(), value.to_vec()));
+        Ok(if rows.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    }
+}
+
+/// Tables whose every walk passes over what is damaged.
+pub(crate) struct Around<'r, R>(pub(crate) &'r R);
+
+impl<R: Rows> Rows for Around<'_, R> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.get(table, key)
+    }
+
+    fn walk(&self, table: Table, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.0.walk_around(table, from, to, visit)
+    }
+
+    fn last(&self, table: Table, from: &[u8], to: &[u8]) -> Result<Option<Row>, StoreError> {
+        self.0.last(table, from, to)
+    }
+}
+
 /// Tables that can be changed; what was changed is read back at once.
 pub(crate) trait Tables: Rows {
-    fn put(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>);
-    fn delete(&mut self, table: Table, key: Vec<u8>);
+    fn put(&mut self, table: Table, key: Key, value: Vec<u8>);
+    fn delete(&mut self, table: Table, key: Key);
     /// A message comes to a step by the changes: who listens to the store is told, once they are made.
     fn tell(&mut self, _: StepMade) {}
 }
 
 /// A name with its length before it: else the keys of one user could lie between those of another.
-fn name(key: &mut Vec<u8>, name: &str) {
+fn name(key: &mut Key, name: &str) {
     let length = u16::try_from(name.len()).expect("names are at most 256 bytes long");
     key.extend_from_slice(&length.to_be_bytes());
     key.extend_from_slice(name.as_bytes());
 }
 
 /// The key of a user, and what the keys of what is the user's begin with.
-pub(crate) fn user(user: &UserId) -> Vec<u8> {
-    let mut key = Vec::with_capacity(user.as_str().len() + 16);
+pub(crate) fn user(user: &UserId) -> Key {
+    let mut key = Key::new();
     name(&mut key, user.as_str());
     key
 }
@@ -130,74 +187,80 @@ pub(crate) fn split_user(key: &[u8]) -> Option<(UserId, &[u8])> {
     Some((UserId::new(user).ok()?, rest))
 }
 
-pub(crate) fn entry(of: &UserId, seq: Seq) -> Vec<u8> {
+pub(crate) fn entry(of: &UserId, seq: Seq) -> Key {
     let mut key = user(of);
     key.extend_from_slice(&seq.get().to_be_bytes());
     key
 }
 
-pub(crate) fn device(of: &UserId, device: &DeviceId) -> Vec<u8> {
+pub(crate) fn device(of: &UserId, device: &DeviceId) -> Key {
     let mut key = user(of);
     name(&mut key, device.as_str());
     key
 }
 
-pub(crate) fn collapse(of: &UserId, about: &CollapseKey) -> Vec<u8> {
+pub(crate) fn collapse(of: &UserId, about: &CollapseKey) -> Key {
     let mut key = user(of);
     name(&mut key, about.as_str());
     key
 }
 
 /// What a device follows; `device` is its key.
-pub(crate) fn following(device: &[u8], topics: &TopicFilter) -> Vec<u8> {
-    let mut key = device.to_vec();
+pub(crate) fn following(device: &[u8], topics: &TopicFilter) -> Key {
+    let mut key = Key::from_slice(device);
     name(&mut key, topics.as_str());
     key
 }
 
 /// What the keys of who follows a filter begin with.
-pub(crate) fn filter(topics: &TopicFilter) -> Vec<u8> {
-    let mut key = Vec::with_capacity(topics.as_str().len() + 64);
+pub(crate) fn filter(topics: &TopicFilter) -> Key {
+    let mut key = Key::new();
     name(&mut key, topics.as_str());
     key
 }
 
 /// Who follows a filter; `device` is the key of the device.
-pub(crate) fn follower(topics: &TopicFilter, device: &[u8]) -> Vec<u8> {
+pub(crate) fn follower(topics: &TopicFilter, device: &[u8]) -> Key {
     let mut key = filter(topics);
     key.extend_from_slice(device);
     key
 }
 
 /// The key of a topic, and what those of its log begin with.
-pub(crate) fn topic(topic: &Topic) -> Vec<u8> {
-    let mut key = Vec::with_capacity(topic.as_str().len() + 16);
+pub(crate) fn topic(topic: &Topic) -> Key {
+    let mut key = Key::new();
     name(&mut key, topic.as_str());
     key
 }
 
 /// A message in the log of a topic.
-pub(crate) fn published(of: &Topic, number: u64) -> Vec<u8> {
+pub(crate) fn published(of: &Topic, number: u64) -> Key {
     let mut key = topic(of);
     key.extend_from_slice(&number.to_be_bytes());
     key
 }
 
 /// The key of something that has a moment and then an id.
-pub(crate) fn moment(at: Timestamp, id: MessageId) -> Vec<u8> {
-    [&at.as_millis().to_be_bytes()[..], &id.to_bytes()].concat()
+pub(crate) fn moment(at: Timestamp, id: MessageId) -> Key {
+    joined([&at.as_millis().to_be_bytes()[..], &id.to_bytes()])
 }
 
-pub(crate) fn scheduled(at: Timestamp, number: u64, id: MessageId) -> Vec<u8> {
-    [&at.as_millis().to_be_bytes()[..], &number.to_be_bytes(), &id.to_bytes()].concat()
+pub(crate) fn scheduled(at: Timestamp, number: u64, id: MessageId) -> Key {
+    joined([&at.as_millis().to_be_bytes()[..], &number.to_be_bytes(), &id.to_bytes()])
 }
 
-pub(crate) fn expiring(at: Timestamp, of: &UserId, id: MessageId) -> Vec<u8> {
-    [&at.as_millis().to_be_bytes()[..], &user(of), &id.to_bytes()].concat()
+pub(crate) fn expiring(at: Timestamp, of: &UserId, id: MessageId) -> Key {
+    joined([&at.as_millis().to_be_bytes()[..], &user(of), &id.to_bytes()])
 }
 
-pub(crate) fn step(of: MessageId, number: u64) -> Vec<u8> {
-    [&of.to_bytes()[..], &number.to_be_bytes()].concat()
+pub(crate) fn step(of: MessageId, number: u64) -> Key {
+    joined([&of.to_bytes()[..], &number.to_be_bytes()])
+}
+
+fn joined<const N: usize>(parts: [&[u8]; N]) -> Key {
+    let mut key = Key::new();
+    parts.into_iter().for_each(|part| key.extend_from_slice(part));
+    key
 }
 
 /// The moment and the rest of a key that begins with one.
@@ -266,7 +329,8 @@ mod tests {
         keys.sort();
         for of in [&a, &ab, &b] {
             let from = user(of);
-            let own: Vec<_> = keys.iter().filter(|key| **key >= from && **key < end_of(&from)).collect();
+            let own: Vec<_> =
+                keys.iter().filter(|key| **key >= from && key[..] < end_of(&from)[..]).collect();
             assert_eq!(
                 own.iter().map(|key| seq(key)).collect::<Vec<_>>(),
                 [Some(Seq::new(2)), Some(Seq::new(300))]

@@ -108,3 +108,25 @@ pub(crate) async fn its_id_is_known_until_it_is_released(store: Arc<dyn Store>) 
     assert_eq!(sweep(store, time.saturating_add(DAY - HOUR)).await.receipts, 0);
     assert_eq!(sweep(store, time.saturating_add(DAY + HOUR)).await.receipts, 1);
 }
+
+pub(crate) async fn what_is_due_at_one_moment_comes_in_the_order_of_acceptance(store: Arc<dyn Store>) {
+    let store = &*store;
+    let time = in_an_hour();
+    // Their ids are in the other order.
+    let messages: Vec<_> = (0..20).map(|_| message("m")).rev().collect();
+    for (n, message) in messages.iter().enumerate() {
+        try_append(store, at(time, to(&[&format!("user {n}")], message.clone()))).await.unwrap();
+    }
+    let due = store.release_due(time, 20).await.unwrap();
+    let released: Vec<_> = due.released.iter().map(|released| released.message.id).collect();
+    assert_eq!(released, messages.iter().map(|message| message.id).collect::<Vec<_>>());
+}
+
+pub(crate) async fn its_age_counts_from_when_it_is_in_the_inbox(store: Arc<dyn Store>) {
+    let store = &*store;
+    let time = Timestamp::now().saturating_add(DAY * 20);
+    try_append(store, at(time, to(&["a"], message("late")))).await.unwrap();
+    assert_eq!(told(&store.release_due(time, 10).await.unwrap()), ["late a:1"]);
+    assert_eq!(sweep(store, time.saturating_add(DAY * 29)).await.expired, 0);
+    assert_eq!(sweep(store, time.saturating_add(DAY * 31)).await.expired, 1);
+}
