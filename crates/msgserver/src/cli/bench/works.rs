@@ -150,6 +150,11 @@ impl Measure<'_> {
     }
 
     fn one_at_a_time(&mut self) -> Result<(), Fault> {
+        if self.door(Mode::ToOne) == Door::Sse {
+            // Who does not acknowledge is sent so many messages and no more.
+            let line = "--door sse: its clients acknowledge by a call of their own; give another for to-one";
+            return Err(Fault::Usage(vec![line.to_owned()]));
+        }
         let clients = self.clients(1000)?;
         for publishing in self.publishings(&[Publishing::Http, Publishing::Batch, Publishing::Frame]) {
             let load = self.load(clients, publishing, true);
