@@ -1,7 +1,7 @@
 //! Publishing through a session of the `frame` protocol.
 
-use super::Message;
 use super::http::write_message;
+use super::plan::Message;
 use super::way::Answers;
 use crate::cli::bench::line::split_frame;
 

@@ -4,7 +4,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::{Message, frame, http};
+use super::plan::Message;
+use super::{frame, http};
 use crate::cli::bench::line::{framed, hello, split_frame};
 
 /// How long a server may take to take a connection.
