@@ -120,7 +120,7 @@ mod tests {
         assert!(heard.online);
         let numbers: Vec<u32> = heard.stamps.iter().map(|(stamp, _)| stamp.number).collect();
         assert_eq!(numbers, [0, 1, 2]);
-        let ack = b"\x81\x95\0\0\0\0{\"type\":\"ack\",\"seq\":7}";
+        let ack = b"\x81\x96\0\0\0\0{\"type\":\"ack\",\"seq\":7}";
         assert!(heard.say.ends_with(&[&b"\x8a\x81\0\0\0\0p"[..], ack].concat()), "{:?}", heard.say);
         assert!(line.take(b"\x88\x00", &mut heard).is_err());
     }
