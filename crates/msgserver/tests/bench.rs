@@ -68,11 +68,13 @@ fn a_notice_reaches_every_client_of_each_door() {
     fan_out_at("raw", "http");
     fan_out_at("frame", "frame");
     fan_out_at("encrypted", "batch");
+    fan_out_at("websocket", "http");
+    fan_out_at("sse", "http");
 }
 
 #[test]
 fn messages_to_one_user_at_a_time_reach_that_user_over_each_publisher() {
-    for door in ["raw", "frame"] {
+    for door in ["raw", "frame", "websocket"] {
         let works = works(&["to-one", "--clients", "7", "--messages", "100", "--door", door]);
         let publishers: Vec<_> = works.iter().map(|work| work["publisher"].as_str().unwrap()).collect();
         assert_eq!(publishers, ["http", "batch", "frame"]);
@@ -312,6 +314,7 @@ fn what_cannot_be_is_refused_with_what_would_be_right() {
         (&["fan-out", "--url", "localhost"][..], "http://"),
         (&["fan-out", "--clients", "1000000"], "ulimit -n"),
         (&["mixed", "--clients", "1"], "at least 2"),
+        (&["to-one", "--door", "sse"], "give another"),
         (&["fan-out", "--rate", "0"], "above 0"),
         (&["fan-out", "--size", "3"], "27"),
         (&["fan-out", "--rate", "5", "--window", "5"], "cannot be used with"),

@@ -11,6 +11,7 @@ mod flow;
 mod line;
 mod options;
 mod order;
+mod own_process;
 mod picture;
 mod process;
 mod progress;

@@ -3,6 +3,8 @@
 mod encrypted;
 mod frame;
 mod raw;
+mod sse;
+mod websocket;
 
 use std::fmt;
 
@@ -10,8 +12,10 @@ use msgserver_handshake::ClientKey;
 
 use self::encrypted::Encrypted;
 use self::frame::Frame;
-pub(super) use self::frame::{framed, split_frame};
+pub(super) use self::frame::{framed, hello, split_frame};
 use self::raw::Raw;
+use self::sse::EventStream;
+use self::websocket::WebSocket;
 use super::stamp::Stamp;
 
 /// A door that clients of the load can use. A new one is a variant here and a [`Line`].
@@ -23,6 +27,10 @@ pub(super) enum Door {
     Frame,
     /// The first msgserver's protocol behind its handshake
     Encrypted,
+    /// WebSocket, in JSON; its clients acknowledge
+    Websocket,
+    /// Server-Sent Events; for notices, as its clients acknowledge elsewhere
+    Sse,
 }
 
 impl Door {
@@ -31,6 +39,7 @@ impl Door {
         match self {
             Self::Raw | Self::Encrypted => "listen",
             Self::Frame => "frame",
+            Self::Websocket | Self::Sse => "http",
         }
     }
 
@@ -39,6 +48,7 @@ impl Door {
         match self {
             Self::Raw | Self::Encrypted => 3366,
             Self::Frame => 3367,
+            Self::Websocket | Self::Sse => 3365,
         }
     }
 }
@@ -49,6 +59,8 @@ impl fmt::Display for Door {
             Self::Raw => "raw",
             Self::Frame => "frame",
             Self::Encrypted => "encrypted",
+            Self::Websocket => "websocket",
+            Self::Sse => "sse",
         })
     }
 }
@@ -68,7 +80,7 @@ impl Entrance {
         let key = match door {
             // One for all: to find a key takes far longer than to use it.
             Door::Encrypted => Some(ClientKey::generate(1024).map_err(|fault| fault.to_string())?),
-            Door::Raw | Door::Frame => None,
+            _ => None,
         };
         Ok(Self::Door { door, secret, key })
     }
@@ -84,6 +96,10 @@ impl Entrance {
             Self::Floor => Box::new(Raw::of_floor(number)),
             Self::Door { door: Door::Raw, secret, .. } => Box::new(Raw::new(proof(user, secret.as_deref()))),
             Self::Door { door: Door::Frame, secret, .. } => Box::new(Frame::new(user, secret.as_deref())),
+            Self::Door { door: Door::Websocket, secret, .. } => {
+                Box::new(WebSocket::new(user, secret.as_deref()))
+            }
+            Self::Door { door: Door::Sse, secret, .. } => Box::new(EventStream::new(user, secret.as_deref())),
             Self::Door { door: Door::Encrypted, secret, key } => {
                 let key = key.clone().expect("made for this door");
                 Box::new(Encrypted::new(key, proof(user, secret.as_deref())))

@@ -11,7 +11,7 @@ use super::table::time;
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 260.0;
 const TOP: f64 = 46.0;
-const BOTTOM: f64 = 36.0;
+const BOTTOM: f64 = 52.0;
 /// Left edge of each of the two diagrams, and how wide they are.
 const LEFT: [f64; 2] = [70.0, 560.0];
 const BROAD: f64 = 370.0;
@@ -44,6 +44,7 @@ fn panel(out: &mut String, work: &Work) {
     text(out, (LEFT[0], 18.0), "start", "bold", &work.title);
     let lines: Vec<(&str, &Figures)> = std::iter::once((work.name.as_str(), &work.server))
         .chain(work.beside.iter().map(|beside| (beside.name.as_str(), &beside.figures)))
+        .filter(|(_, figures)| figures.latency_us.is_some())
         .collect();
     for (n, (name, _)) in lines.iter().enumerate() {
         let x = LEFT[0] + 150.0 * n as f64;
@@ -80,12 +81,14 @@ fn latencies(out: &mut String, lines: &[(&str, &Figures)]) {
     for (percentile, name) in TAIL {
         text(out, (x(percentile), HEIGHT - BOTTOM + 14.0), "middle", "normal", name);
     }
-    text(out, (LEFT[0] + BROAD, TOP - 6.0), "end", "normal", "latency by percentile");
+    caption(out, LEFT[0], "latency by percentile");
     for (n, (_, figures)) in lines.iter().enumerate() {
         let Some(latency) = &figures.latency_us else { continue };
-        let shown =
-            latency.distribution.iter().filter(|(percentile, _)| *percentile <= TAIL[TAIL.len() - 1].0);
-        polyline(out, n, shown.map(|(percentile, value)| (x(*percentile), y(*value as f64))));
+        // Of so many, none is rarer than one of all.
+        let rarest = 100.0 * (1.0 - 1.0 / latency.count as f64);
+        let first = latency.distribution.first().map(|(_, value)| (0.0, *value));
+        let all = first.into_iter().chain(latency.distribution.iter().copied());
+        polyline(out, n, all.map(|(percentile, value)| (x(percentile.min(rarest)), y(value as f64))));
     }
 }
 
@@ -114,7 +117,7 @@ fn rates(out: &mut String, unit: &str, lines: &[(&str, &Figures)]) {
         let x = LEFT[1] + BROAD * share;
         text(out, (x, HEIGHT - BOTTOM + 14.0), "middle", "normal", &format!("{:.2} s", end * share));
     }
-    text(out, (LEFT[1] + BROAD, TOP - 6.0), "end", "normal", &format!("{unit} a second over time"));
+    caption(out, LEFT[1], &format!("{unit} a second over time"));
     for (n, course) in courses.iter().enumerate() {
         let Some(course) = course else { continue };
         let place = |(when, rate): &(f64, f64)| (LEFT[1] + BROAD * when / end, upwards(rate / high));
@@ -147,6 +150,10 @@ fn grid(out: &mut String, left: f64, y: f64, name: &str) {
     text(out, (left - 6.0, y + 4.0), "end", "normal", name);
 }
 
+fn caption(out: &mut String, left: f64, name: &str) {
+    text(out, (left + BROAD / 2.0, HEIGHT - 18.0), "middle", "normal", name);
+}
+
 fn text(out: &mut String, (x, y): (f64, f64), anchor: &str, weight: &str, text: &str) {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
     let _ = writeln!(
@@ -156,7 +163,12 @@ fn text(out: &mut String, (x, y): (f64, f64), anchor: &str, weight: &str, text: 
 }
 
 fn polyline(out: &mut String, n: usize, points: impl Iterator<Item = (f64, f64)>) {
-    let points: String = points.map(|(x, y)| format!("{x:.1},{y:.1} ")).collect();
+    let mut points: Vec<(f64, f64)> = points.collect();
+    if let [(x, y)] = points[..] {
+        // One point alone would not be seen.
+        points.push((x + 3.0, y));
+    }
+    let points: String = points.iter().map(|(x, y)| format!("{x:.1},{y:.1} ")).collect();
     let colour = COLOURS[n % COLOURS.len()];
     let points = points.trim_end();
     let _ = writeln!(

@@ -3,6 +3,7 @@
 mod frame;
 mod http;
 mod lane;
+mod plan;
 mod way;
 
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token};
 
 use self::lane::Lane;
+use self::plan::Message;
+pub(super) use self::plan::{Pace, Plan, Receivers};
 pub(super) use self::way::Way;
 use super::flow::{Flow, LOOK};
 use super::stamp::{Clock, Stamp};
@@ -26,46 +29,6 @@ const BYTES_AT_ONCE: usize = 4 * 1024 * 1024;
 
 /// How long a publisher waits for answers that do not come.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Whom the messages are for.
-#[derive(Debug, Clone)]
-pub(super) enum Receivers {
-    /// Everybody who is connected: a notice.
-    All,
-    /// One user after the other. Their names are the prefix and a number.
-    Users { prefix: String, count: u64 },
-}
-
-/// When the next message may go.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Pace {
-    /// As soon as fewer than so many are on their way to their receivers, of whom each message has `each`.
-    Delivered { window: u64, each: u64 },
-    /// As soon as fewer than so many are unanswered, on all lanes together.
-    Answered { window: u64 },
-    /// So many a second, whatever happens to them.
-    Rate { a_second: f64, each: u64 },
-}
-
-/// What is to be published.
-#[derive(Debug, Clone)]
-pub(super) struct Plan {
-    pub(super) receivers: Receivers,
-    pub(super) pace: Pace,
-    /// Bytes of each content.
-    pub(super) size: usize,
-    /// The end: after so many messages, or so much time, or at the first of the two.
-    pub(super) messages: Option<u64>,
-    pub(super) time: Option<Duration>,
-}
-
-/// A message, as a lane sends it.
-pub(super) struct Message<'a> {
-    /// The user; nothing if it is a notice.
-    pub(super) to: Option<(&'a str, u64)>,
-    pub(super) stamp: Stamp,
-    pub(super) size: usize,
-}
 
 /// What became of the plan.
 pub(super) struct Published {

@@ -2,14 +2,14 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::line::{Door, Entrance};
 use super::options::Options;
+use super::own_process::OwnProcess;
 use super::process::Process;
 use super::publisher::Way;
 use crate::cli::Fault;
@@ -21,8 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const HTTP_PORT: u16 = 3365;
 const FRAME_PORT: u16 = 3367;
 
-/// What proves the users of a server of its own.
+/// What proves the users of a server of its own, and what its publisher: where users prove themselves, nobody publishes
+/// without a key.
 const SECRET: &str = "bench";
+const KEY: &str = "bench-key";
 
 /// How messages are handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
@@ -73,48 +75,6 @@ pub(super) struct Wanted<'a> {
     pub(super) users: bool,
 }
 
-/// A child, and the directory in which its files are.
-struct OwnProcess {
-    child: Child,
-    directory: tempfile::TempDir,
-}
-
-impl Drop for OwnProcess {
-    fn drop(&mut self) {
-        // Nobody needs what it has stored.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl OwnProcess {
-    /// Starts this program anew. It does not outlive this process, and a Ctrl-C is not for it.
-    fn start(arguments: &[String], directory: tempfile::TempDir, stdout: Stdio) -> Result<Self, Fault> {
-        let program = std::env::current_exe().map_err(Fault::failed)?;
-        let log = std::fs::File::create(directory.path().join("log")).map_err(Fault::failed)?;
-        let mut command = Command::new(program);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("MSGSERVER_") {
-                command.env_remove(name);
-            }
-        }
-        let child = command.args(["bench", "child"]).args(arguments).process_group(0).stdin(Stdio::null());
-        let child = child.stdout(stdout).stderr(log).spawn().map_err(Fault::failed)?;
-        Ok(Self { child, directory })
-    }
-
-    fn process(&self) -> Process {
-        Process::new(self.child.id())
-    }
-
-    /// What it has said, if it has ended.
-    fn ended(&mut self) -> Option<Fault> {
-        let status = self.child.try_wait().ok()??;
-        let log = std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
-        Some(Fault::Failed(format!("its own server has ended with {status}: {}", log.trim())))
-    }
-}
-
 fn directory(options: &Options) -> Result<tempfile::TempDir, Fault> {
     let mut name = tempfile::Builder::new();
     name.prefix("msgserver-bench-");
@@ -147,8 +107,10 @@ impl Subject {
         flag("inbox-messages", "100000000");
         flag("inbox-bytes", "1GiB");
         let secret = options.shared_secret.clone().or_else(|| wanted.users.then(|| SECRET.to_owned()));
-        if let Some(secret) = &secret {
+        let key = secret.is_some().then(|| KEY.to_owned());
+        if let Some((secret, key)) = secret.as_ref().zip(key.as_ref()) {
             flag("shared-secret", secret);
+            flag("api-key", key);
         }
         if wanted.door == Door::Encrypted {
             arguments.push("--encrypt".to_owned());
@@ -174,13 +136,7 @@ impl Subject {
             process: Some(own.process()),
             address: address(&doors, wanted.door.key())?,
             entrance: Entrance::new(wanted.door, secret.clone()).map_err(Fault::Failed)?,
-            ways: Ways {
-                http,
-                host: http.to_string(),
-                frame: Some(address(&doors, "frame")?),
-                key: None,
-                secret,
-            },
+            ways: Ways { http, host: http.to_string(), frame: Some(address(&doors, "frame")?), key, secret },
             _own: Some(own),
         })
     }

@@ -150,6 +150,11 @@ impl Measure<'_> {
     }
 
     fn one_at_a_time(&mut self) -> Result<(), Fault> {
+        if self.door(Mode::ToOne) == Door::Sse {
+            // Who does not acknowledge is sent so many messages and no more.
+            let line = "--door sse: its clients acknowledge by a call of their own; give another for to-one";
+            return Err(Fault::Usage(vec![line.to_owned()]));
+        }
         let clients = self.clients(1000)?;
         for publishing in self.publishings(&[Publishing::Http, Publishing::Batch, Publishing::Frame]) {
             let load = self.load(clients, publishing, true);
@@ -165,28 +170,31 @@ impl Measure<'_> {
         let server = self.server(mode, &store, users)?;
         work.server = load.run(&server, self.run)?;
         drop(server);
-        self.begin(&work, FLOOR);
-        // A stop during the floor leaves the server's figures.
-        let floor = Subject::floor(&self.run.options).and_then(|floor| load.run(&floor, self.run));
-        self.note(work, FLOOR, floor)
+        self.note(work, FLOOR, |run| load.run(&Subject::floor(&run.options)?, run))
     }
 
     fn server(&self, mode: Mode, store: &str, users: bool) -> Result<Subject, Fault> {
         Subject::server(&self.run.options, &Wanted { door: self.door(mode), store, users })
     }
 
-    /// Puts a work into the report, with what stands beside it if that is whole.
-    fn note(&mut self, mut work: Work, name: &str, beside: Result<Figures, Fault>) -> Result<(), Fault> {
-        let beside = match beside {
-            Ok(figures) => {
-                work.compare(name, figures);
-                Ok(())
+    /// Puts a work into the report, with what stands beside it. A stop leaves out the latter and keeps the work.
+    fn note(
+        &mut self,
+        mut work: Work,
+        name: &str,
+        measure: impl FnOnce(&Run) -> Result<Figures, Fault>,
+    ) -> Result<(), Fault> {
+        let mut outcome = Ok(());
+        if !self.run.stop.is_wanted() {
+            self.begin(&work, name);
+            match measure(self.run) {
+                Ok(figures) => work.compare(name, figures),
+                Err(_) if self.run.stop.is_wanted() => {}
+                Err(fault) => outcome = Err(fault),
             }
-            Err(_) if self.run.stop.is_wanted() => Ok(()),
-            Err(fault) => Err(fault),
-        };
+        }
         self.report.works.push(work);
-        beside
+        outcome
     }
 
     fn connect(&mut self, mode: Mode) -> Result<(), Fault> {
@@ -203,9 +211,7 @@ impl Measure<'_> {
         let server = self.server(mode, &store, false)?;
         work.server = connect(&server, clients, self.run)?;
         drop(server);
-        self.begin(&work, FLOOR);
-        let floor = Subject::floor(&self.run.options).and_then(|floor| connect(&floor, clients, self.run));
-        self.note(work, FLOOR, floor)
+        self.note(work, FLOOR, |run| connect(&Subject::floor(&run.options)?, clients, run))
     }
 
     fn durable(&mut self) -> Result<(), Fault> {
@@ -268,10 +274,8 @@ impl Measure<'_> {
             let mut work = self.loaded(Mode::Mixed, &load, &store);
             self.begin(&work, "mixed");
             work.server = load.run(&self.server(Mode::Mixed, &store, false)?, self.run)?;
-            self.begin(&work, "without the slow");
-            let others =
-                self.server(Mode::Mixed, &store, false).and_then(|server| alone.run(&server, self.run));
-            self.note(work, "without them", others)?;
+            let others = self.server(Mode::Mixed, &store, false)?;
+            self.note(work, "without them", |run| alone.run(&others, run))?;
         }
         Ok(())
     }

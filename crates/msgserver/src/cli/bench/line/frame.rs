@@ -10,17 +10,56 @@ use super::{Heard, Line};
 const HEAD: usize = 4;
 
 pub(super) struct Frame {
-    hello: Vec<u8>,
-    is_welcome: bool,
+    greeting: Vec<u8>,
+    session: Session,
 }
 
 impl Frame {
     pub(super) fn new(user: &str, token: Option<&str>) -> Self {
-        let mut hello = json!({"type": "hello", "user": user});
-        if let Some(token) = token {
-            hello["token"] = token.into();
+        Self { greeting: framed(&hello(user, token)), session: Session::default() }
+    }
+}
+
+/// The first frame of a client, without what a door puts around it.
+pub(in super::super) fn hello(user: &str, token: Option<&str>) -> String {
+    let mut hello = json!({"type": "hello", "user": user});
+    if let Some(token) = token {
+        hello["token"] = token.into();
+    }
+    hello.to_string()
+}
+
+/// What is the same at each door where the objects of this protocol are spoken.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    pub(super) is_welcome: bool,
+    last: Option<u64>,
+}
+
+impl Session {
+    /// Takes an object that the server has sent.
+    pub(super) fn hear(&mut self, object: &[u8], heard: &mut Heard) -> Result<(), String> {
+        let Some((stamp, place)) = Stamp::find(object) else { return self.hear_other(object) };
+        self.last = number(&object[..place]).or(self.last);
+        let is_again = memmem::rfind(object, b"\"redelivered\":true").is_some();
+        heard.stamps.push((stamp, is_again));
+        Ok(())
+    }
+
+    fn hear_other(&mut self, object: &[u8]) -> Result<(), String> {
+        let object: serde_json::Value =
+            serde_json::from_slice(object).map_err(|fault| format!("a frame that is not JSON: {fault}"))?;
+        match object["type"].as_str() {
+            Some("welcome") => self.is_welcome = true,
+            Some("bye" | "error") => return Err(format!("the server says {object}")),
+            _ => {}
         }
-        Self { hello: framed(&hello.to_string()), is_welcome: false }
+        Ok(())
+    }
+
+    /// One acknowledgement for all that came together, if there is something to acknowledge.
+    pub(super) fn acknowledge(&mut self) -> Option<String> {
+        self.last.take().map(|seq| format!("{{\"type\":\"ack\",\"seq\":{seq}}}"))
     }
 }
 
@@ -38,42 +77,20 @@ pub(in super::super) fn split_frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 impl Line for Frame {
     fn greet(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.hello)
+        std::mem::take(&mut self.greeting)
     }
 
     fn take(&mut self, bytes: &[u8], heard: &mut Heard) -> Result<usize, String> {
         let mut rest = bytes;
-        let mut last = None;
         while let Some((frame, behind)) = split_frame(rest) {
             rest = behind;
-            match Stamp::find(frame) {
-                Some((stamp, place)) => {
-                    last = number(&frame[..place]).or(last);
-                    let is_again = memmem::rfind(frame, b"\"redelivered\":true").is_some();
-                    heard.stamps.push((stamp, is_again));
-                }
-                None => self.take_other(frame)?,
-            }
+            self.session.hear(frame, heard)?;
         }
-        // One acknowledgement for all that came together.
-        if let Some(seq) = last {
-            heard.say.extend_from_slice(&framed(&format!("{{\"type\":\"ack\",\"seq\":{seq}}}")));
+        if let Some(ack) = self.session.acknowledge() {
+            heard.say.extend_from_slice(&framed(&ack));
         }
-        heard.online = self.is_welcome;
+        heard.online = self.session.is_welcome;
         Ok(bytes.len() - rest.len())
-    }
-}
-
-impl Frame {
-    fn take_other(&mut self, frame: &[u8]) -> Result<(), String> {
-        let frame: serde_json::Value =
-            serde_json::from_slice(frame).map_err(|fault| format!("a frame that is not JSON: {fault}"))?;
-        match frame["type"].as_str() {
-            Some("welcome") => self.is_welcome = true,
-            Some("bye" | "error") => return Err(format!("the server says {frame}")),
-            _ => {}
-        }
-        Ok(())
     }
 }
 

@@ -1,19 +1,9 @@
 //! Publishing through a session of the `frame` protocol.
 
-use serde_json::json;
-
-use super::Message;
 use super::http::write_message;
+use super::plan::Message;
 use super::way::Answers;
 use crate::cli::bench::line::split_frame;
-
-pub(super) fn hello(user: &str, token: Option<&str>) -> String {
-    let mut hello = json!({"type": "hello", "user": user});
-    if let Some(token) = token {
-        hello["token"] = token.into();
-    }
-    hello.to_string()
-}
 
 /// A `publish` frame a message. Answers come in order, so they need no name.
 pub(super) fn write<'a>(messages: impl Iterator<Item = Message<'a>>, out: &mut Vec<u8>) {

@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use super::Message;
+use super::plan::Message;
 use super::way::Answers;
 
 fn head(path: &str, host: &str, key: Option<&str>, length: usize) -> String {

@@ -4,8 +4,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::{Message, frame, http};
-use crate::cli::bench::line::{framed, split_frame};
+use super::plan::Message;
+use super::{frame, http};
+use crate::cli::bench::line::{framed, hello, split_frame};
 
 /// How long a server may take to take a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -65,7 +66,7 @@ impl Way {
             socket.set_nodelay(true)?;
             if let Self::Frame { user, token, .. } = self {
                 socket.set_read_timeout(Some(PATIENCE))?;
-                socket.write_all(&framed(&frame::hello(user, token.as_deref())))?;
+                socket.write_all(&framed(&hello(user, token.as_deref())))?;
                 let mut came = Vec::new();
                 while split_frame(&came).is_none() {
                     let mut byte = [0; 1];
