@@ -42,7 +42,7 @@ struct Data<'b> {
 }
 
 impl Courier {
-    /// Works until the server ends and nothing waits any more, or the endpoint is gone.
+    /// Works until the server ends and nothing waits any more, or the endpoint is gone, or nobody can tell any more.
     pub(crate) async fn work(mut self) {
         let mut backoff = Backoff::default();
         while let Some(batch) = self.next().await {
@@ -77,7 +77,9 @@ impl Courier {
                         let retry = &self.outbox.endpoint.retry;
                         let wait = backoff.next(retry, rand::random(), retry_after);
                         let is_over = self.outbox.drop_old(&batch, Instant::now());
-                        self.pause(wait).await;
+                        if self.pause(wait).await.is_err() {
+                            return;
+                        }
                         if is_over {
                             break;
                         }
@@ -98,14 +100,17 @@ impl Courier {
     }
 
     /// Waits, but not for long once the server ends.
-    async fn pause(&mut self, wait: Duration) {
-        if !*self.ending.borrow() {
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                _ = self.ending.wait_for(|ending| *ending) => {}
-            }
-        } else {
+    ///
+    /// # Errors
+    /// All handles of the webhooks are gone: nobody would wait for one more try.
+    async fn pause(&mut self, wait: Duration) -> Result<(), watch::error::RecvError> {
+        if *self.ending.borrow() {
             tokio::time::sleep(wait.min(LAST_TRIES)).await;
+            return self.ending.has_changed().map(drop);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Ok(()),
+            ended = self.ending.wait_for(|ending| *ending) => ended.map(drop),
         }
     }
 

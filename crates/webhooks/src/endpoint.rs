@@ -89,7 +89,7 @@ impl Endpoint {
         self
     }
 
-    /// How long a request may take, from the connection to the end of the answer; [`Endpoint::TIMEOUT`] unless said.
+    /// How long a request may take, from the connection to the status of the answer; [`Endpoint::TIMEOUT`] unless said.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

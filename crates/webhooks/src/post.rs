@@ -19,6 +19,9 @@ use crate::{Endpoint, WebhookError};
 /// How much of an answer is read, so that its connection can be used again. Beyond it the connection is closed.
 const ANSWER_BYTES: usize = 64 * 1024;
 
+/// How long it is waited for the rest of an answer.
+const REST: Duration = Duration::from_secs(1);
+
 /// How long a connection is kept that nothing is sent over.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -86,17 +89,16 @@ impl Post {
             Ok(request) => request,
             Err(fault) => return failed(fault.to_string()),
         };
-        let answered = async {
-            let response = self.client.request(request).await.map_err(|fault| whole(&fault))?;
-            let (head, body) = response.into_parts();
-            // The status alone counts, whatever becomes of the rest.
-            let _ = Limited::new(body, ANSWER_BYTES).collect().await;
-            Ok(answer(head.status, &head.headers, SystemTime::now()))
+        let response = match tokio::time::timeout(endpoint.timeout, self.client.request(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(fault)) => return failed(whole(&fault)),
+            Err(_) => return failed(format!("it has not answered within {:?}", endpoint.timeout)),
         };
-        match tokio::time::timeout(endpoint.timeout, answered).await {
-            Ok(answer) => answer.unwrap_or_else(failed),
-            Err(_) => failed(format!("it has not answered within {:?}", endpoint.timeout)),
-        }
+        let (head, body) = response.into_parts();
+        // The status alone counts, whatever becomes of the rest.
+        let rest = Limited::new(body, ANSWER_BYTES).collect();
+        let _ = tokio::time::timeout(endpoint.timeout.min(REST), rest).await;
+        answer(head.status, &head.headers, SystemTime::now())
     }
 }
 

@@ -254,3 +254,27 @@ async fn an_endpoint_that_is_away_at_the_end_is_tried_until_the_time_is_over() {
     webhooks.stop(PATIENCE).await;
     assert_eq!(webhooks.figures().delivered, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_counts_whatever_becomes_of_the_rest_of_the_answer() {
+    let receiver = Receiver::start(|_| Reply::Half(200));
+    let webhooks = start(endpoint(&receiver.url()));
+    tell(&webhooks, [1]);
+    webhooks.stop(PATIENCE).await;
+    assert_eq!((webhooks.figures().delivered, webhooks.figures().failed), (1, 0));
+    assert_eq!(receiver.rest().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_tried_again_once_nobody_has_the_webhooks() {
+    let receiver = Receiver::start(|_| status(503));
+    let retry = Retry { first: PATIENCE, longest: PATIENCE, ..QUICK };
+    let webhooks = start(endpoint(&receiver.url()).retry(retry));
+    tell(&webhooks, [1]);
+    receiver.next();
+    until(|| webhooks.figures().failed == 1).await;
+    let tasks = tokio::runtime::Handle::current().metrics();
+    assert!(tasks.num_alive_tasks() > 0);
+    drop(webhooks);
+    until(|| tasks.num_alive_tasks() == 0).await;
+}

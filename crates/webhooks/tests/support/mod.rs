@@ -44,6 +44,8 @@ impl Request {
 pub enum Reply {
     Status(u16, String),
     Nothing,
+    /// A head that promises more than comes.
+    Half(u16),
 }
 
 pub fn status(status: u16) -> Reply {
@@ -111,6 +113,11 @@ fn serve(
             Reply::Status(status, headers) => {
                 let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n{headers}\r\nok");
                 socket.get_mut().write_all(answer.as_bytes()).ok()?;
+            }
+            Reply::Half(status) => {
+                let head = format!("HTTP/1.1 {status} X\r\nContent-Length: 100\r\n\r\nhalf");
+                socket.get_mut().write_all(head.as_bytes()).ok()?;
+                return socket.read(&mut [0]).ok().map(drop);
             }
             // Until the other side has had enough.
             Reply::Nothing => return socket.read(&mut [0]).ok().map(drop),
