@@ -43,8 +43,9 @@ const LAST_WAIT = 30_000;
 const PATIENCE = 15_000;
 /** After so many WebSockets that did not come online the other transport has a turn. */
 const TRIES = 2;
-/** Why there is no use in coming back. */
+/** Why there is no use in coming back, and why there is only with another token. */
 const FINAL = new Set(["replaced", "bad_frame"]);
+const UNPROVEN = new Set(["unauthorized", "token_expired", "revoked"]);
 
 /**
  * Connects, and stays connected until `close`.
@@ -213,7 +214,7 @@ export class Connection {
         this.#receive(frame);
         break;
       case "bye":
-        if (FINAL.has(frame.code) || (frame.code === "unauthorized" && !this.#mayProve)) {
+        if (FINAL.has(frame.code) || (UNPROVEN.has(frame.code) && !this.#mayProve)) {
           this.close(frame.detail);
         } else {
           this.#lost(frame.detail, frame.retry_after_ms);

@@ -79,7 +79,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let status = match refusal.code() {
             ByeCode::BadFrame => StatusCode::BAD_REQUEST,
-            ByeCode::Unauthorized => StatusCode::UNAUTHORIZED,
+            ByeCode::Unauthorized | ByeCode::TokenExpired | ByeCode::Revoked => StatusCode::UNAUTHORIZED,
             ByeCode::Timeout => StatusCode::REQUEST_TIMEOUT,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };

@@ -74,7 +74,7 @@ impl Stream {
             let entered = admitted.enter(socket, head).await;
             if let (Self::Poll, Some(session)) = (self, entered) {
                 tokio::time::sleep(said.wait).await;
-                session.complete();
+                session.complete_empty();
             }
         });
         std::future::pending().await

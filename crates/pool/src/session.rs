@@ -296,6 +296,14 @@ impl Session {
         }
     }
 
+    /// Ends a session that is an answer and has nothing to say. One that has begun to say something ends with that.
+    pub fn complete_empty(&self) {
+        let mut state = self.state.lock();
+        if self.encoder().is_one_answer() && !state.has_sent {
+            self.end(&mut state, CloseReason::Complete);
+        }
+    }
+
     /// Sends notices, encoded already.
     pub(crate) fn send_burst(&self, bytes: Bytes) {
         self.say(bytes);

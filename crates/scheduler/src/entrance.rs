@@ -8,7 +8,7 @@ use bytes::Bytes;
 use msgserver_access::{Gate, Scope};
 use msgserver_message::{DeviceId, Seq, UserId};
 use msgserver_persistence::StoreError;
-use msgserver_pool::{CloseReason, Session};
+use msgserver_pool::Session;
 use msgserver_protocol::{ByeCode, Hello};
 use tokio::net::TcpStream;
 
@@ -41,10 +41,10 @@ pub struct Admitted {
 pub struct Entered(pub(crate) Weak<Session>);
 
 impl Entered {
-    /// Ends the session as an answer ends that is complete, if it is still there.
-    pub fn complete(&self) {
+    /// Ends the answer if nothing has come that it could say, and if it is still there.
+    pub fn complete_empty(&self) {
         if let Some(session) = self.0.upgrade() {
-            session.close(CloseReason::Complete);
+            session.complete_empty();
         }
     }
 }
