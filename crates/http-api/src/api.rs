@@ -16,7 +16,7 @@ use warp::path::FullPath;
 use warp::{Filter, Rejection};
 
 use crate::answer::{Answer, JSON, ok, text};
-use crate::batch::MAX_BATCH_BYTES;
+use crate::body::Body;
 use crate::line::Line;
 use crate::problem::Problem;
 use crate::routes::{Call, SEED_PATH, find};
@@ -34,6 +34,9 @@ use crate::{
 /// How long a client may take, unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The longest body, in bytes, unless told otherwise.
+const BODY_LIMIT: usize = 8 * 1024 * 1024;
+
 /// The HTTP API of a scheduler.
 #[derive(Clone)]
 pub struct HttpApi {
@@ -41,6 +44,7 @@ pub struct HttpApi {
     key: Option<Arc<str>>,
     seed_path: Arc<str>,
     patience: Duration,
+    body_limit: usize,
     #[cfg(any(feature = "websocket", feature = "sse"))]
     sessions: Sessions,
 }
@@ -66,6 +70,7 @@ impl HttpApi {
             key: None,
             seed_path: SEED_PATH.into(),
             patience: PATIENCE,
+            body_limit: BODY_LIMIT,
             #[cfg(any(feature = "websocket", feature = "sse"))]
             sessions: Sessions::default(),
         }
@@ -90,6 +95,14 @@ impl HttpApi {
     #[must_use]
     pub const fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// The longest body of a request, in bytes: of a batch. A single message is at most as long, and never longer than
+    /// [`MAX_MESSAGE_BYTES`]. 8 MiB unless said.
+    #[must_use]
+    pub const fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
         self
     }
 
@@ -187,13 +200,11 @@ impl HttpApi {
     async fn answer<B: Buf>(&self, head: &Head, body: impl Stream<Item = Result<B, warp::Error>>) -> Answer {
         let (call, named) = find(head.method.as_str(), head.path.as_str(), &self.seed_path)?;
         let scheduler = &self.scheduler;
-        let whole = |limit| self.whole(head, body, limit);
+        let whole = |limit: usize| self.whole(head, body, limit.min(self.body_limit));
         match call {
-            Call::SendAsOfOld => seed::send(scheduler, &whole(MAX_MESSAGE_BYTES).await?).await,
-            Call::Publish => messages::publish(scheduler, &whole(MAX_MESSAGE_BYTES).await?).await,
-            Call::PublishBatch => {
-                batch::publish(scheduler, &head.headers, whole(MAX_BATCH_BYTES).await?).await
-            }
+            Call::SendAsOfOld => seed::send(scheduler, &whole(MAX_MESSAGE_BYTES).await?.bytes).await,
+            Call::Publish => messages::publish(scheduler, &whole(MAX_MESSAGE_BYTES).await?.bytes).await,
+            Call::PublishBatch => batch::publish(scheduler, &head.headers, whole(usize::MAX).await?).await,
             Call::Receipt => messages::receipt(scheduler, &named).await,
             Call::Cancel => messages::cancel(scheduler, &named).await,
             Call::User => users::presence(scheduler, &named).await,
@@ -219,7 +230,10 @@ impl HttpApi {
             Call::Acknowledge => {
                 let Wanted { said, line, origin } = self.wanted(head)?;
                 let body = whole(MAX_MESSAGE_BYTES).await?;
-                Ok(readable(streams::acknowledge(scheduler, line, said, &body).await?, origin.as_deref()))
+                Ok(readable(
+                    streams::acknowledge(scheduler, line, said, &body.bytes).await?,
+                    origin.as_deref(),
+                ))
             }
             #[cfg(feature = "websocket")]
             Call::BrowserClient => Ok(browser_client()),
@@ -236,8 +250,9 @@ impl HttpApi {
         head: &Head,
         body: impl Stream<Item = Result<B, warp::Error>>,
         limit: usize,
-    ) -> Result<Vec<u8>, Problem> {
-        let body = tokio::time::timeout(self.patience, body::read(&head.headers, body, limit)).await;
+    ) -> Result<Body, Problem> {
+        let read = body::read(&head.headers, body, limit, self.scheduler.intake());
+        let body = tokio::time::timeout(self.patience, read).await;
         body.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))?
     }
 }

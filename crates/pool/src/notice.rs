@@ -1,5 +1,6 @@
 //! A message to everybody, encoded once for each encoding.
 
+use std::any::Any;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ pub struct Notice {
     framed: Box<[OnceLock<Option<Bytes>>]>,
     /// What encrypted sessions seal, each under its own key; made when the first of them needs it.
     payloads: Box<[OnceLock<Option<Vec<u8>>>]>,
+    held: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Notice {
@@ -33,13 +35,20 @@ impl Notice {
         });
         let framed = framed.collect::<Result<_, _>>()?;
         let payloads = encoders.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { message, without_inbox: false, encoders, framed, payloads })
+        Ok(Self { message, without_inbox: false, encoders, framed, payloads, held: None })
     }
 
     /// Only for sessions for which nothing is kept: the others find it in their inboxes.
     #[must_use]
     pub fn without_inbox(mut self) -> Self {
         self.without_inbox = true;
+        self
+    }
+
+    /// Keeps something until the last thread has handed the notice on.
+    #[must_use]
+    pub fn holding(mut self, held: Arc<dyn Any + Send + Sync>) -> Self {
+        self.held = Some(held);
         self
     }
 
@@ -55,7 +64,8 @@ impl Notice {
 
     /// Its bytes on the wire in the clear, in the encoding in which it is longest.
     pub(crate) fn len(&self) -> usize {
-        self.framed.iter().map(Bytes::len).max().unwrap_or(0)
+        let made = self.framed.iter().filter_map(|framed| framed.get()?.as_ref());
+        made.map(Bytes::len).max().unwrap_or(0).max(self.message.content.as_json().len())
     }
 
     /// The payload for encrypted sessions.

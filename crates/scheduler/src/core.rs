@@ -18,7 +18,8 @@ use crate::occupancy::Occupancy;
 use crate::publisher::Publisher;
 use crate::receipts::Receipts;
 use crate::redelivery::Redelivery;
-use crate::{Door, Figures, Parts, PublishError, Settings};
+use crate::turnstile::Turnstile;
+use crate::{Door, Figures, Intake, Parts, PublishError, Settings};
 
 /// How long the store may take to say how it is.
 const STORE_PATIENCE: Duration = Duration::from_secs(1);
@@ -47,6 +48,8 @@ pub(crate) struct Core {
     pub(crate) redelivery: Redelivery,
     pub(crate) receipts: Receipts,
     pub(crate) publisher: Publisher,
+    pub(crate) turnstile: Turnstile,
+    pub(crate) intake: Intake,
     /// What is on its way into the store and nobody waits for.
     pub(crate) notes: TaskTracker,
     pub(crate) closed: AtomicBool,
@@ -98,6 +101,8 @@ impl Scheduler {
             redelivery: Redelivery::default(),
             receipts: Receipts::default(),
             publisher,
+            turnstile: Turnstile::new(settings.admission),
+            intake: Intake::new(settings.publishing_limit),
             notes: TaskTracker::new(),
             workers: AtomicUsize::new(0),
             next_session: AtomicU64::new(1),
@@ -116,6 +121,12 @@ impl Scheduler {
         tokio::spawn(Arc::clone(&core).keep_redelivering());
         tokio::spawn(Arc::clone(&core).keep_publishing(orders));
         Ok(Self { core })
+    }
+
+    /// Where doors count what publishers send, while it is on its way to [`Scheduler::publish`].
+    #[must_use]
+    pub fn intake(&self) -> &Intake {
+        &self.core.intake
     }
 
     /// How many connections are online.
@@ -202,7 +213,9 @@ impl Scheduler {
         core.stopping.send_replace(true);
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
-            let mut settled = core.parts.queue.is_empty() && core.reactor().notices_waiting() == 0;
+            let mut settled = core.intake.is_empty()
+                && core.parts.queue.is_empty()
+                && core.reactor().notices_waiting() == 0;
             core.parts.pool.for_each(&mut |session| settled = settled && session.is_settled());
             if settled {
                 break;
@@ -342,11 +355,16 @@ impl Core {
             // There is nobody left to tell.
             _ => return None,
         };
-        // Clients that all come back at once would be a crowd at the door of whoever serves next.
-        let spread = u64::try_from(self.settings.return_within.as_millis()).unwrap_or(u64::MAX);
-        let retry_after_ms = (*reason == CloseReason::ShuttingDown).then(|| rand::random_range(0..=spread));
-        let bye = ServerFrame::Bye { code, detail: reason.to_string(), retry_after_ms };
+        let bye =
+            ServerFrame::Bye { code, detail: reason.to_string(), retry_after_ms: self.return_after(code) };
         self.encoders[session.encoding()].farewell(&bye, fault)
+    }
+
+    /// When a client is to come back, if it is not its own fault that it has to go. Clients that all come back at once
+    /// would be a crowd at the door of whoever serves next.
+    pub(crate) fn return_after(&self, code: ByeCode) -> Option<u64> {
+        let spread = u64::try_from(self.settings.return_within.as_millis()).unwrap_or(u64::MAX);
+        matches!(code, ByeCode::ShuttingDown | ByeCode::Unavailable).then(|| rand::random_range(0..=spread))
     }
 
     fn dismiss(&self, session: &Session, reason: CloseReason) {

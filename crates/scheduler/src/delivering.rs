@@ -12,7 +12,7 @@ use msgserver_protocol::{Acknowledgement, Delivery};
 use msgserver_queue::Lane;
 
 use crate::core::Core;
-use crate::{FailedDelivery, FailureReason};
+use crate::{FailedDelivery, FailureReason, Taken};
 
 /// How many messages are read from an inbox at a time.
 const PAGE: usize = 256;
@@ -26,15 +26,17 @@ pub struct Job {
     message: Arc<Message>,
     seq: Option<Seq>,
     attempts: u32,
+    /// Its bytes count while it waits.
+    _taken: Option<Arc<Taken>>,
 }
 
 impl Job {
-    pub(crate) fn kept(message: &Arc<Message>, seq: Seq) -> Self {
-        Self { message: Arc::clone(message), seq: Some(seq), attempts: 0 }
+    pub(crate) fn kept(message: &Arc<Message>, seq: Seq, taken: Option<&Arc<Taken>>) -> Self {
+        Self { message: Arc::clone(message), seq: Some(seq), attempts: 0, _taken: taken.cloned() }
     }
 
-    pub(crate) fn passing(message: &Arc<Message>) -> Self {
-        Self { message: Arc::clone(message), seq: None, attempts: 0 }
+    pub(crate) fn passing(message: &Arc<Message>, taken: &Arc<Taken>) -> Self {
+        Self { message: Arc::clone(message), seq: None, attempts: 0, _taken: Some(Arc::clone(taken)) }
     }
 }
 
@@ -49,6 +51,7 @@ impl Core {
                     tracing::warn!(%user, %fault, "an inbox cannot be read");
                     again = Some(STORE_RETRY);
                 }
+                self.turnstile.has_read(session.id());
             }
         }
         let mut rest = VecDeque::new();

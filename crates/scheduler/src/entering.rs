@@ -1,5 +1,6 @@
 //! From a guest to a session.
 
+use std::fmt::Display;
 use std::io;
 use std::sync::{Arc, Weak};
 
@@ -12,6 +13,7 @@ use crate::core::Core;
 use crate::guest::Guest;
 use crate::occupancy::Place;
 use crate::refusal::Refusal;
+use crate::turnstile::Turn;
 
 /// A guest for whom everything is ready but its connection.
 pub(crate) struct Expected {
@@ -20,24 +22,27 @@ pub(crate) struct Expected {
     pub(crate) place: Place,
     /// Where it stands in its inbox, if it has one.
     pub(crate) cursor: Option<Cursor>,
+    /// Its turn to read it.
+    pub(crate) turn: Option<Turn>,
 }
 
 impl Core {
-    /// Opens a guest's inbox.
+    /// Opens a guest's inbox, when it is its turn.
     pub(crate) async fn expect(
         &self,
         guest: Guest,
         encoding: usize,
         place: Place,
     ) -> Result<Expected, Refusal> {
-        let cursor = match self.store_for(&guest.user) {
-            None => None,
-            Some(store) => {
-                let cursor = store.open(&guest.user, &guest.device).await;
-                Some(cursor.map_err(|fault| Refusal::new(ByeCode::Unavailable, fault))?)
-            }
-        };
-        Ok(Expected { guest, encoding, place, cursor })
+        let (mut cursor, mut turn) = (None, None);
+        if let Some(store) = self.store_for(&guest.user) {
+            let unavailable = |fault: &dyn Display| Refusal::new(ByeCode::Unavailable, fault);
+            let waited = tokio::time::timeout(self.settings.opening_deadline, self.turnstile.turn()).await;
+            turn = Some(waited.map_err(|_| unavailable(&"too many clients come at once; try again later"))?);
+            let opened = store.open(&guest.user, &guest.device).await;
+            cursor = Some(opened.map_err(|fault| unavailable(&fault))?);
+        }
+        Ok(Expected { guest, encoding, place, cursor, turn })
     }
 
     /// Brings an expected guest online over its connection. `head` goes before everything else that it is sent.
@@ -70,7 +75,7 @@ impl Core {
         socket: std::net::TcpStream,
         head: Bytes,
     ) -> io::Result<Weak<Session>> {
-        let Expected { guest, encoding, place, cursor } = expected;
+        let Expected { guest, encoding, place, cursor, turn } = expected;
         let id = self.next_session();
         let (user, device) = (guest.user.clone(), guest.device.clone());
         let session = self.reactor().session(
@@ -90,6 +95,9 @@ impl Core {
             },
         )?;
         place.keep();
+        if let Some(turn) = turn {
+            self.turnstile.reads(id, turn);
+        }
         let heartbeat_ms = u64::try_from(self.settings.reactor.heartbeat.as_millis()).unwrap_or(u64::MAX);
         let resumed = cursor.is_some_and(|cursor| cursor.known);
         let welcome = ServerFrame::Welcome { session: id, user, device, heartbeat_ms, resumed };

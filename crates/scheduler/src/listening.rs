@@ -34,7 +34,7 @@ impl Events for FromReactor {
                 error(ErrorCode::UnexpectedFrame, "hello is the first frame and comes once".to_owned(), None)
             }
             ClientFrame::Publish { reference, message } => {
-                match self.0.publisher.take(session, reference, &message) {
+                match self.0.publisher.take(session, reference, &message, &self.0.intake) {
                     Ok(()) => return,
                     Err(refusal) => refusal,
                 }
@@ -59,6 +59,7 @@ impl Events for FromReactor {
     fn on_closed(&self, session: &Arc<Session>, reason: &CloseReason) {
         self.0.parts.pool.remove(session);
         self.0.occupancies[session.encoding()].leave();
+        self.0.turnstile.has_read(session.id());
         self.0.left(session);
         if !matches!(reason, CloseReason::ClosedByPeer | CloseReason::Complete | CloseReason::ShuttingDown) {
             tracing::info!(session = %session.id(), user = %session.user(), %reason, "session closed");

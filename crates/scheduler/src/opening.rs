@@ -43,8 +43,12 @@ impl Scheduler {
         let mut stopping = self.core.stopping.subscribe();
         let mut acceptor = Acceptor::new(listener);
         loop {
+            let next = async {
+                self.core.turnstile.room().await;
+                acceptor.accept().await
+            };
             let (socket, peer) = tokio::select! {
-                accepted = acceptor.accept() => accepted,
+                accepted = next => accepted,
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             };
             self.core.admit_connection(socket, peer, door);
@@ -70,7 +74,8 @@ impl Core {
             && self.parts.authentication.is_none()
         {
             // Nothing is asked of such a client, so nothing has to be waited for.
-            let expected = Expected { guest: Guest::anonymous(peer), encoding, place, cursor: None };
+            let expected =
+                Expected { guest: Guest::anonymous(peer), encoding, place, cursor: None, turn: None };
             if let Err(fault) =
                 socket.into_std().and_then(|socket| core.enter_now(expected, socket, Bytes::new()))
             {
@@ -89,7 +94,7 @@ impl Core {
             .full(full, || socket.local_addr().map_or_else(|fault| fault.to_string(), |at| at.to_string()));
         if full.is_server() {
             // The limit stands for the descriptors that there are: none may be held until the client has read.
-            let farewell = refusal.farewell(&self.encoders[encoding]);
+            let farewell = self.farewell(encoding, refusal);
             let _ = socket.into_std().and_then(|mut socket| io::Write::write_all(&mut socket, &farewell));
             return;
         }
@@ -142,8 +147,14 @@ impl Core {
         self.say_farewell(socket, encoding, refusal).await;
     }
 
+    /// The reason, as clients of a door get it.
+    fn farewell(&self, encoding: usize, refusal: Refusal) -> Bytes {
+        let retry_after_ms = self.return_after(refusal.code());
+        refusal.farewell(&self.encoders[encoding], retry_after_ms)
+    }
+
     async fn say_farewell(&self, socket: &mut TcpStream, encoding: usize, refusal: Refusal) {
-        let bytes = refusal.farewell(&self.encoders[encoding]);
+        let bytes = self.farewell(encoding, refusal);
         let farewell = async {
             socket.write_all(&bytes).await?;
             socket.shutdown().await?;

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use msgserver_pool::Session;
 use msgserver_protocol::{ErrorCode, ServerFrame};
@@ -11,11 +10,10 @@ use subtle::ConstantTimeEq;
 use tokio::sync::mpsc;
 
 use crate::core::Core;
-use crate::{Publication, PublishError, Published, Scheduler};
+use crate::{Intake, Publication, PublishError, Published, Scheduler, Taken};
 
-/// How many publications of sessions may wait to be taken, and how many bytes of them; one more is refused.
+/// How many publications of sessions may wait to be taken; one more is refused.
 const WAITING: usize = 10_000;
-const WAITING_BYTES: usize = 64 * 1024 * 1024;
 
 /// How many of them are taken at a time: what waits together shares one sync of the store.
 const AT_ONCE: usize = 1_000;
@@ -63,6 +61,7 @@ pub(crate) struct Order {
     reference: Value,
     /// The message, as `POST /v1/messages` takes it.
     message: Vec<u8>,
+    taken: Taken,
 }
 
 fn refusal(code: ErrorCode, detail: impl ToString, reference: Value) -> ServerFrame {
@@ -72,13 +71,12 @@ fn refusal(code: ErrorCode, detail: impl ToString, reference: Value) -> ServerFr
 /// Takes what sessions publish. All in one line, so that each client's publications keep their order.
 pub(crate) struct Publisher {
     orders: mpsc::Sender<Order>,
-    bytes: AtomicUsize,
 }
 
 impl Publisher {
     pub(crate) fn new() -> (Self, mpsc::Receiver<Order>) {
         let (orders, waiting) = mpsc::channel(WAITING);
-        (Self { orders, bytes: AtomicUsize::new(0) }, waiting)
+        (Self { orders }, waiting)
     }
 
     /// Takes what a session publishes, or says why not.
@@ -87,24 +85,20 @@ impl Publisher {
         session: &Arc<Session>,
         reference: Value,
         message: &Value,
+        intake: &Intake,
     ) -> Result<(), ServerFrame> {
         if !session.may_publish() {
             return Err(refusal(ErrorCode::Forbidden, "this client may not publish", reference));
         }
         let message = message.to_string().into_bytes();
-        let bytes = message.len();
-        let full = |reference| {
-            let detail = "too many publications wait to be taken; try again later";
-            refusal(ErrorCode::Overloaded, detail, reference)
+        let taken = match intake.take(message.len()) {
+            Ok(taken) => taken,
+            Err(fault) => return Err(refusal(code(&fault), fault, reference)),
         };
-        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > WAITING_BYTES {
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(full(reference));
-        }
-        let order = Order { session: Arc::clone(session), reference, message };
+        let order = Order { session: Arc::clone(session), reference, message, taken };
         self.orders.try_send(order).map_err(|refused| {
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            full(refused.into_inner().reference)
+            let detail = "too many publications wait to be taken; try again later";
+            refusal(ErrorCode::Overloaded, detail, refused.into_inner().reference)
         })
     }
 }
@@ -116,13 +110,12 @@ impl Core {
         while waiting.recv_many(&mut orders, AT_ONCE).await > 0 {
             let mut batch = Vec::with_capacity(orders.len());
             let mut asked = Vec::with_capacity(orders.len());
-            for Order { session, reference, message } in orders.drain(..) {
-                self.publisher.bytes.fetch_sub(message.len(), Ordering::Relaxed);
+            for Order { session, reference, message, taken } in orders.drain(..) {
                 let read = Publication::from_json(&message);
-                asked.push((session, reference, read.map(|publication| batch.push(publication))));
+                asked.push((session, reference, read.map(|publication| batch.push(publication)), taken));
             }
             let mut outcomes = scheduler.publish_batch(batch).await.into_iter();
-            for (session, reference, read) in asked {
+            for (session, reference, read, _taken) in asked {
                 let answer = match read {
                     Err(fault) => refusal(ErrorCode::Invalid, fault, reference),
                     Ok(()) => match outcomes.next().expect("an outcome for each publication") {
@@ -142,9 +135,9 @@ fn code(fault: &PublishError) -> ErrorCode {
     use msgserver_persistence::StoreError;
     match fault {
         PublishError::Store(StoreError::Conflict(_)) => ErrorCode::Conflict,
-        PublishError::Store(StoreError::Full { .. }) | PublishError::Overloaded { .. } => {
-            ErrorCode::Overloaded
-        }
+        PublishError::Store(StoreError::Full { .. })
+        | PublishError::Overloaded { .. }
+        | PublishError::TooMuch { .. } => ErrorCode::Overloaded,
         PublishError::NotSupported(_) => ErrorCode::NotSupported,
         PublishError::Store(_) | PublishError::ShuttingDown => ErrorCode::Unavailable,
         _ => ErrorCode::Invalid,

@@ -12,7 +12,7 @@ use msgserver_pool::Notice;
 
 use crate::core::Core;
 use crate::delivering::{Job, STORE_RETRY};
-use crate::{Publication, PublishError, Published, Scheduler};
+use crate::{Publication, PublishError, Published, Scheduler, Taken};
 
 /// How many scheduled messages are handed on at a time.
 const RELEASED_AT_ONCE: usize = 1000;
@@ -96,6 +96,7 @@ struct Prepared {
     state: Stage,
     /// Whether its publisher has named a time for it.
     has_time: bool,
+    taken: Arc<Taken>,
 }
 
 /// To whom something goes as a notice.
@@ -149,6 +150,7 @@ impl Core {
         if bytes > MAX_CONTENT_BYTES {
             return Err(PublishError::TooLong { bytes, limit: MAX_CONTENT_BYTES });
         }
+        let taken = Arc::new(self.intake.take(bytes)?);
         let mut message = Message::new(publication.content);
         let check_id = publication.id.is_some();
         message.id = publication.id.unwrap_or(message.id);
@@ -192,7 +194,7 @@ impl Core {
         // An id counts once also where nothing is kept.
         let recipients = recipients.or((has_store && check_id).then_some(Recipients::Nobody));
         let message = Arc::new(message);
-        let notice = audience.map(|audience| self.notice(&message, audience)).transpose()?;
+        let notice = audience.map(|audience| self.notice(&message, audience, Some(&taken))).transpose()?;
         let append = recipients.map(|recipients| Append {
             message: Arc::clone(&message),
             recipients,
@@ -201,7 +203,7 @@ impl Core {
             if_full: publication.if_full,
         });
         let has_time = publication.deliver_at.is_some();
-        Ok((Prepared { message, passing, notice, state, has_time }, append))
+        Ok((Prepared { message, passing, notice, state, has_time, taken }, append))
     }
 
     /// The inboxes that a message goes into; users without one are put among `passing`.
@@ -228,7 +230,7 @@ impl Core {
 
     /// What is kept is answered for; from here on nothing can be refused.
     async fn hand_on(&self, one: Prepared, appended: Option<Appended>) -> Published {
-        let Prepared { message, passing, notice, mut state, has_time } = one;
+        let Prepared { message, passing, notice, mut state, has_time, taken } = one;
         let id = message.id;
         match appended {
             Some(Appended::Scheduled) => {
@@ -244,11 +246,11 @@ impl Core {
                 }
                 if let Some(Appended::New(seqs)) = appended {
                     for (user, seq) in seqs {
-                        self.parts.queue.push(&user, Job::kept(&message, seq));
+                        self.parts.queue.push(&user, Job::kept(&message, seq, Some(&taken)));
                     }
                 }
                 for user in passing {
-                    self.parts.queue.push(&user, Job::passing(&message));
+                    self.parts.queue.push(&user, Job::passing(&message, &taken));
                 }
             }
         }
@@ -263,8 +265,16 @@ impl Core {
 
     /// The message for every session, or for those whose users have no inbox. Encoded before anything is kept: what
     /// has no form at one of the doors is refused.
-    fn notice(&self, message: &Message, audience: Audience) -> Result<Arc<Notice>, PublishError> {
-        let notice = Notice::new(message.clone(), Arc::clone(&self.encoders))?;
+    fn notice(
+        &self,
+        message: &Message,
+        audience: Audience,
+        taken: Option<&Arc<Taken>>,
+    ) -> Result<Arc<Notice>, PublishError> {
+        let mut notice = Notice::new(message.clone(), Arc::clone(&self.encoders))?;
+        if let Some(taken) = taken {
+            notice = notice.holding(taken.clone());
+        }
         Ok(Arc::new(match audience {
             Audience::Everybody => notice,
             Audience::WithoutInbox => notice.without_inbox(),
@@ -305,12 +315,12 @@ impl Core {
             Recipients::Known => Some(Audience::WithoutInbox),
             Recipients::Users(_) => None,
         };
-        match audience.map(|audience| self.notice(&message, audience)).transpose() {
+        match audience.map(|audience| self.notice(&message, audience, None)).transpose() {
             Ok(notice) => notice.iter().for_each(|notice| self.reactor().broadcast(notice)),
             Err(fault) => tracing::warn!(id = %message.id, %fault, "a scheduled notice was not sent"),
         }
         for (user, seq) in seqs {
-            self.parts.queue.push(&user, Job::kept(&message, seq));
+            self.parts.queue.push(&user, Job::kept(&message, seq, None));
         }
     }
 

@@ -196,7 +196,11 @@ impl Auditor {
         let expired = fate.order.ttl.is_some_and(|ttl| starts.saturating_add(ttl) <= sent_at);
         let log = books.log(user, device);
         let taken = log.take(seq, number, redelivered).and_then(|fresh| {
-            if fresh { log.check_order(number, priority, submitted, answered).map(|()| fresh) } else { Ok(fresh) }
+            if fresh {
+                log.check_order(number, priority, submitted, answered).map(|()| fresh)
+            } else {
+                Ok(fresh)
+            }
         });
         if let Some(seq) = seq {
             let known = *books.numbers.entry((user.clone(), seq)).or_insert(number);
@@ -299,7 +303,8 @@ impl Books {
         let starts = order.deliver_at.map_or(fate.submitted_wall, |at| at.max(fate.submitted_wall));
         let may_have_expired = order.ttl.is_some_and(|ttl| starts.saturating_add(ttl) <= now);
         let may_be_before = |other: &Fate| {
-            other.answered.is_some_and(|answered| answered < fate.submitted) && other.order.deliver_at.is_none()
+            other.answered.is_some_and(|answered| answered < fate.submitted)
+                && other.order.deliver_at.is_none()
         };
         let collapsed = order.collapse_key.is_some()
             && self.fates.iter().any(|other| {

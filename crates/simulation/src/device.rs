@@ -58,7 +58,12 @@ impl DeviceLog {
     }
 
     /// Takes what has come; whether it is new to the client.
-    pub(crate) fn take(&mut self, seq: Option<Seq>, number: Number, redelivered: bool) -> Result<bool, Broken> {
+    pub(crate) fn take(
+        &mut self,
+        seq: Option<Seq>,
+        number: Number,
+        redelivered: bool,
+    ) -> Result<bool, Broken> {
         let Some(seq) = seq else {
             if self.on_connection.contains(&number) {
                 return broken(Promise::SeenOnce, format!("got message {number} twice on one connection"));

@@ -77,7 +77,9 @@ impl Renamed {
 enum Call {
     Done,
     /// The process dies: in the middle of it, or when it is done.
-    Dies { done: bool },
+    Dies {
+        done: bool,
+    },
     Fails,
 }
 
@@ -185,7 +187,12 @@ impl Disk {
     }
 
     /// A call that is done as a whole or not.
-    fn whole<T>(&self, what: &str, name: &Path, work: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
+    fn whole<T>(
+        &self,
+        what: &str,
+        name: &Path,
+        work: impl FnOnce(&mut State) -> io::Result<T>,
+    ) -> io::Result<T> {
         let state = &mut *self.state.lock();
         match self.call(state, what, name)? {
             Call::Done => work(state),

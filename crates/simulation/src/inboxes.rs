@@ -126,7 +126,9 @@ fn told(answer: Result<Appended, StoreError>) -> (Answer, String) {
         }
         Ok(Appended::Scheduled) => (Answer::New, "scheduled".to_owned()),
         Ok(Appended::Duplicate) => (Answer::Duplicate, String::new()),
-        Err(fault @ (StoreError::Full { .. } | StoreError::Conflict(_))) => (Answer::Refused, fault.to_string()),
+        Err(fault @ (StoreError::Full { .. } | StoreError::Conflict(_))) => {
+            (Answer::Refused, fault.to_string())
+        }
         Err(fault) => (Answer::Unknown, fault.to_string()),
     }
 }

@@ -49,7 +49,13 @@ impl Habits {
 }
 
 impl Order {
-    pub(crate) fn new(number: Number, users: &[UserId], habits: &Habits, now: Timestamp, chance: &Chance) -> Self {
+    pub(crate) fn new(
+        number: Number,
+        users: &[UserId],
+        habits: &Habits,
+        now: Timestamp,
+        chance: &Chance,
+    ) -> Self {
         let mut to = vec![chance.pick(users).clone()];
         if habits.several_users && chance.one_in(4) {
             to = users.iter().filter(|_| chance.one_in(2)).cloned().collect();

@@ -170,6 +170,7 @@ fn open_to_clients(
         Behind::Http => {
             let mut api = HttpApi::new(server.sender())
                 .patience(configuration.request_deadline)
+                .body_limit(configuration.body_bytes)
                 .origins(configuration.origins.clone());
             if !door.address.ip().to_canonical().is_loopback() && !configuration.allow_anonymous {
                 api = api.refuse_strangers();
