@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Buf;
 use futures_util::Stream;
 use msgserver_message::MAX_MESSAGE_BYTES;
-use msgserver_scheduler::Scheduler;
+use msgserver_scheduler::{PublishError, Scheduler};
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use warp::http::{HeaderMap, Method, Response, StatusCode, header};
@@ -90,8 +90,8 @@ impl HttpApi {
         self
     }
 
-    /// How long a client may take over the head of a request, and then over its body; also how long a
-    /// connection may be idle. A minute unless said.
+    /// How long a client may take over the head of a request, and then over its body; also how long it may leave what
+    /// it is answered, and how long a connection may be idle. A minute unless said.
     #[must_use]
     pub const fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
@@ -252,7 +252,11 @@ impl HttpApi {
         limit: usize,
     ) -> Result<Body, Problem> {
         let read = body::read(&head.headers, body, limit, self.scheduler.intake());
-        let body = tokio::time::timeout(self.patience, read).await;
+        let body = tokio::select! {
+            body = tokio::time::timeout(self.patience, read) => body,
+            // Nobody knows how long the rest of it would take.
+            () = self.scheduler.stopping() => return Err(PublishError::ShuttingDown.into()),
+        };
         body.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))?
     }
 }

@@ -22,7 +22,7 @@ use crate::turnstile::Turnstile;
 use crate::{Door, Figures, Intake, Parts, PublishError, Settings};
 
 /// How long the store may take to say how it is.
-const STORE_PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(crate) struct Counters {
@@ -204,48 +204,6 @@ impl Scheduler {
         let Some(store) = &self.core.parts.store else { return Ok(()) };
         Ok(in_time(&**store, store.ready()).await?)
     }
-
-    /// Stops: no more connections and publications, `bye` to who understands it, what waits is written as
-    /// far as clients take it within `patience`, the store is closed.
-    pub async fn stop(&self, patience: Duration) {
-        let core = &self.core;
-        core.closed.store(true, Ordering::Relaxed);
-        core.stopping.send_replace(true);
-        let deadline = Instant::now() + patience;
-        while Instant::now() < deadline {
-            let mut settled = core.intake.is_empty()
-                && core.parts.queue.is_empty()
-                && core.reactor().notices_waiting() == 0;
-            core.parts.pool.for_each(&mut |session| settled = settled && session.is_settled());
-            if settled {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        let mut sessions = Vec::new();
-        core.parts.pool.for_each(&mut |session| sessions.push(Arc::clone(session)));
-        for session in sessions {
-            core.dismiss(&session, CloseReason::ShuttingDown);
-        }
-        let stopping = Arc::clone(core);
-        let _ = tokio::task::spawn_blocking(move || stopping.reactor().stop()).await;
-        let Some(store) = &core.parts.store else { return };
-        // Where devices stand and what they have acknowledged is still on its way. A store that is away must not
-        // keep the server from ending.
-        core.notes.close();
-        let noted = async {
-            core.notes.wait().await;
-            core.receipts.write(&**store).await
-        };
-        match tokio::time::timeout(patience.max(STORE_PATIENCE), noted).await {
-            Ok(Ok(())) => {}
-            Ok(Err(fault)) => tracing::warn!(%fault, "the last receipts are lost"),
-            Err(_) => tracing::warn!("the store did not take the last acknowledgements in time"),
-        }
-        if let Err(fault) = store.close().await {
-            tracing::error!(%fault, "the store was not closed");
-        }
-    }
 }
 
 /// What a store says, if it says it soon.
@@ -367,7 +325,7 @@ impl Core {
         matches!(code, ByeCode::ShuttingDown | ByeCode::Unavailable).then(|| rand::random_range(0..=spread))
     }
 
-    fn dismiss(&self, session: &Session, reason: CloseReason) {
+    pub(crate) fn dismiss(&self, session: &Session, reason: CloseReason) {
         match self.bye(session, &reason) {
             Some(bye) => session.close_with(bye, reason),
             None => session.close(reason),

@@ -119,6 +119,10 @@ impl Core {
         // Without jobs it was woken because it is new or has room again: then only the store knows.
         let goal = jobs.iter().filter_map(|job| job.seq).max().map(|newest| newest.max(settled));
         while goal.is_none_or(|goal| session.tail() < goal) {
+            // A backlog is safe where it is, and a server that stops would never be done with it.
+            if self.closed.load(Ordering::Relaxed) {
+                break;
+            }
             let entries = store.read(session.user(), session.tail(), PAGE).await?;
             if entries.is_empty() {
                 break;

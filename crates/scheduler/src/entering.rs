@@ -2,11 +2,12 @@
 
 use std::fmt::Display;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use msgserver_persistence::Cursor;
-use msgserver_pool::{Session, SessionSetup, Standing};
+use msgserver_pool::{CloseReason, Session, SessionSetup, Standing};
 use msgserver_protocol::{ByeCode, Cipher, ServerFrame};
 
 use crate::core::Core;
@@ -34,6 +35,9 @@ impl Core {
         encoding: usize,
         place: Place,
     ) -> Result<Expected, Refusal> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Refusal::new(ByeCode::ShuttingDown, CloseReason::ShuttingDown));
+        }
         let (mut cursor, mut turn) = (None, None);
         if let Some(store) = self.store_for(&guest.user) {
             let unavailable = |fault: &dyn Display| Refusal::new(ByeCode::Unavailable, fault);

@@ -58,6 +58,7 @@ mod admission;
 mod agreement;
 mod core;
 mod delivering;
+mod drain;
 mod entering;
 mod entrance;
 mod error;
