@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::listening::FromReactor;
 use crate::occupancy::Occupancy;
+use crate::passing::Passing;
 use crate::publisher::Publisher;
 use crate::receipts::Receipts;
 use crate::redelivery::Redelivery;
@@ -48,6 +49,7 @@ pub(crate) struct Core {
     pub(crate) redelivery: Redelivery,
     pub(crate) receipts: Receipts,
     pub(crate) publisher: Publisher,
+    pub(crate) passing: Passing,
     pub(crate) turnstile: Turnstile,
     pub(crate) intake: Intake,
     /// What is on its way into the store and nobody waits for.
@@ -101,6 +103,7 @@ impl Scheduler {
             redelivery: Redelivery::default(),
             receipts: Receipts::default(),
             publisher,
+            passing: Passing::default(),
             turnstile: Turnstile::new(settings.admission),
             intake: Intake::new(settings.publishing_limit),
             notes: TaskTracker::new(),

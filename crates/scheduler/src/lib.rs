@@ -68,6 +68,7 @@ mod intake;
 mod listening;
 mod occupancy;
 mod opening;
+mod passing;
 mod publication;
 mod publisher;
 mod publishing;

@@ -34,7 +34,7 @@ impl Events for FromReactor {
                 error(ErrorCode::UnexpectedFrame, "hello is the first frame and comes once".to_owned(), None)
             }
             ClientFrame::Publish { reference, message } => {
-                match self.0.publisher.take(session, reference, &message, &self.0.intake) {
+                match self.0.publisher.take(session, reference, message, &self.0.intake) {
                     Ok(()) => return,
                     Err(refusal) => refusal,
                 }

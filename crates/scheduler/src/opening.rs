@@ -60,15 +60,19 @@ impl Core {
     fn admit_connection(self: &Arc<Self>, mut socket: TcpStream, peer: SocketAddr, encoding: usize) {
         let core = Arc::clone(self);
         let door = &self.parts.doors[encoding];
-        if self.parts.filter.as_ref().is_some_and(|filter| !filter.allows(peer)) {
-            let refusal = Refusal::new(ByeCode::Unauthorized, "authorization validation failed");
-            tokio::spawn(async move { core.refuse(&mut socket, peer, encoding, refusal).await });
-            return;
-        }
         let place = match self.occupancies[encoding].take() {
             Ok(place) => place,
             Err(full) => return self.turn_away(socket, encoding, full),
         };
+        if self.parts.filter.as_ref().is_some_and(|filter| !filter.allows(peer)) {
+            let refusal = Refusal::new(ByeCode::Unauthorized, "authorization validation failed");
+            tokio::spawn(async move {
+                core.refuse(&mut socket, peer, encoding, refusal).await;
+                // It has a descriptor until here.
+                drop(place);
+            });
+            return;
+        }
         if door.encryption.is_none()
             && door.encoder.inbound().is_silent()
             && self.parts.authentication.is_none()
@@ -92,14 +96,17 @@ impl Core {
     fn turn_away(self: &Arc<Self>, mut socket: TcpStream, encoding: usize, full: &Occupancy) {
         let refusal = self
             .full(full, || socket.local_addr().map_or_else(|fault| fault.to_string(), |at| at.to_string()));
-        if full.is_server() {
-            // The limit stands for the descriptors that there are: none may be held until the client has read.
+        // The server's limit stands for the descriptors that there are: none may be held beyond it until a client has read.
+        let Some(place) = full.take_from_whole() else {
             let farewell = self.farewell(encoding, refusal);
             let _ = socket.into_std().and_then(|mut socket| io::Write::write_all(&mut socket, &farewell));
             return;
-        }
+        };
         let core = Arc::clone(self);
-        tokio::spawn(async move { core.say_farewell(&mut socket, encoding, refusal).await });
+        tokio::spawn(async move {
+            core.say_farewell(&mut socket, encoding, refusal).await;
+            drop(place);
+        });
     }
 
     /// Why a connection is one too many; `door` names where it came.
@@ -128,7 +135,10 @@ impl Core {
         let greeting = self.greet(&mut socket, peer, encoding, beforehand);
         let guest = match tokio::time::timeout(self.settings.opening_deadline, greeting).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Refusal::new(ByeCode::Timeout, "nothing came in time")),
+            Err(_) => Err(Refusal::new(
+                ByeCode::Timeout,
+                "hello, or what proves who it is, did not come whole in time",
+            )),
         };
         let expected = match guest {
             Ok(guest) => self.expect(guest, encoding, place).await,

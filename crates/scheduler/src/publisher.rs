@@ -60,7 +60,7 @@ pub(crate) struct Order {
     session: Arc<Session>,
     reference: Value,
     /// The message, as `POST /v1/messages` takes it.
-    message: Vec<u8>,
+    message: Box<str>,
     taken: Taken,
 }
 
@@ -84,13 +84,12 @@ impl Publisher {
         &self,
         session: &Arc<Session>,
         reference: Value,
-        message: &Value,
+        message: Box<str>,
         intake: &Intake,
     ) -> Result<(), ServerFrame> {
         if !session.may_publish() {
             return Err(refusal(ErrorCode::Forbidden, "this client may not publish", reference));
         }
-        let message = message.to_string().into_bytes();
         let taken = match intake.take(message.len()) {
             Ok(taken) => taken,
             Err(fault) => return Err(refusal(code(&fault), fault, reference)),
@@ -111,7 +110,7 @@ impl Core {
             let mut batch = Vec::with_capacity(orders.len());
             let mut asked = Vec::with_capacity(orders.len());
             for Order { session, reference, message, taken } in orders.drain(..) {
-                let read = Publication::from_json(&message);
+                let read = Publication::from_json(message.as_bytes());
                 asked.push((session, reference, read.map(|publication| batch.push(publication)), taken));
             }
             let mut outcomes = scheduler.publish_batch(batch).await.into_iter();

@@ -68,10 +68,11 @@ impl Scheduler {
     /// # Errors
     /// [`StoreError`] if the store cannot be asked.
     pub async fn receipt(&self, id: MessageId) -> Result<Option<Receipt>, StoreError> {
-        match &self.core.parts.store {
-            Some(store) => self.core.receipt(&**store, id).await,
-            None => Ok(None),
-        }
+        let known = match &self.core.parts.store {
+            Some(store) => self.core.receipt(&**store, id).await?,
+            None => None,
+        };
+        Ok(known.or_else(|| self.core.passing.receipt(id)))
     }
 
     /// Takes back a message, as far as it is not delivered yet.
@@ -201,6 +202,7 @@ impl Core {
             check_id,
             deliver_at: publication.deliver_at,
             if_full: publication.if_full,
+            besides: passing.iter().cloned().collect(),
         });
         let has_time = publication.deliver_at.is_some();
         Ok((Prepared { message, passing, notice, state, has_time, taken }, append))
@@ -241,6 +243,9 @@ impl Core {
             Some(Appended::Duplicate) if has_time => state = self.first_state(id).await.unwrap_or(state),
             Some(Appended::Duplicate) => {}
             appended => {
+                if appended.is_none() {
+                    self.passing.note(id);
+                }
                 if let Some(notice) = notice {
                     self.reactor().broadcast(&notice);
                 }

@@ -64,7 +64,7 @@ async fn who_says_nothing_or_half_of_it_is_told_and_closed() {
         let mut socket = TcpStream::connect(doors[door]).await.unwrap();
         socket.write_all(said).await.unwrap();
         let told = rest(&mut socket).await;
-        assert!(told.contains("nothing came in time"), "{said:?}: {told}");
+        assert!(told.contains("did not come whole in time"), "{said:?}: {told}");
         assert_eq!(told.contains("\"code\":\"timeout\""), door == FRAME, "{told}");
     }
     assert_eq!(scheduler.figures().await.connections_refused, 5);
