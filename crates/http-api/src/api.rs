@@ -17,6 +17,7 @@ use warp::{Filter, Rejection};
 
 use crate::answer::{Answer, JSON, ok, text};
 use crate::body::Body;
+use crate::figures::{Figure, MoreFigures};
 use crate::line::Line;
 use crate::problem::Problem;
 use crate::routes::{Call, SEED_PATH, find};
@@ -45,6 +46,7 @@ pub struct HttpApi {
     seed_path: Arc<str>,
     patience: Duration,
     body_limit: usize,
+    more_figures: Option<MoreFigures>,
     #[cfg(any(feature = "websocket", feature = "sse"))]
     sessions: Sessions,
 }
@@ -71,6 +73,7 @@ impl HttpApi {
             seed_path: SEED_PATH.into(),
             patience: PATIENCE,
             body_limit: BODY_LIMIT,
+            more_figures: None,
             #[cfg(any(feature = "websocket", feature = "sse"))]
             sessions: Sessions::default(),
         }
@@ -80,6 +83,13 @@ impl HttpApi {
     #[must_use]
     pub fn key(mut self, key: impl AsRef<str>) -> Self {
         self.key = Some(key.as_ref().into());
+        self
+    }
+
+    /// Figures of other parts of the server, told in `/v1/stats` and `/metrics` beside the scheduler's own.
+    #[must_use]
+    pub fn more_figures(mut self, figures: impl Fn() -> Vec<Figure> + Send + Sync + 'static) -> Self {
+        self.more_figures = Some(Arc::new(figures));
         self
     }
 
@@ -210,8 +220,8 @@ impl HttpApi {
             Call::User => users::presence(scheduler, &named).await,
             Call::Inbox => users::inbox(scheduler, &named, &head.query).await,
             Call::CloseSessions => users::close_sessions(scheduler, &named),
-            Call::Stats => Ok(figures::stats(scheduler).await),
-            Call::Metrics => Ok(figures::metrics(scheduler).await),
+            Call::Stats => Ok(figures::stats(scheduler, self.more_figures.as_ref()).await),
+            Call::Metrics => Ok(figures::metrics(scheduler, self.more_figures.as_ref()).await),
             Call::Alive => Ok(text("ok\n")),
             Call::Ready => scheduler.ready().await.map(|()| text("ready\n")).map_err(Problem::from),
             Call::OpenApi => Ok(ok(JSON, include_str!("openapi.json"))),

@@ -51,3 +51,4 @@ mod users;
 mod websocket;
 
 pub use api::HttpApi;
+pub use figures::Figure;

@@ -13,9 +13,14 @@ use msgserver_protocol::{IncompatibleChoice, Protocol, Serializer};
 use msgserver_queue::{LaneQueue, Queue};
 use msgserver_scheduler::{
     AsyncFunction, Authenticate, FailedCallback, FailedDelivery, Filter, Job, Parts, Scheduler, Settings,
+    Witness,
 };
+#[cfg(feature = "webhooks")]
+use msgserver_webhooks::Webhooks;
 use tokio::net::{TcpListener, ToSocketAddrs};
 
+#[cfg(feature = "webhooks")]
+use crate::webhooks::ToWebhooks;
 use crate::{Choice, Door, Encryption};
 
 /// The scheduler knows doors by their number.
@@ -73,6 +78,9 @@ pub struct ServerBuilder {
     filter: Option<Arc<dyn Filter>>,
     authentication: Option<Arc<dyn Authenticate>>,
     failed_callback: Option<FailedCallback>,
+    witness: Option<Arc<dyn Witness>>,
+    #[cfg(feature = "webhooks")]
+    webhooks: Option<Webhooks>,
     settings: Settings,
 }
 
@@ -167,6 +175,22 @@ impl ServerBuilder {
         self
     }
 
+    /// Is told what becomes of messages, step by step, while the server runs.
+    #[must_use]
+    pub fn witness(mut self, witness: impl Witness) -> Self {
+        self.witness = Some(Arc::new(witness));
+        self
+    }
+
+    /// Tells HTTP endpoints what becomes of messages. They take the place of a [`ServerBuilder::witness`], and end with
+    /// [`Server::stop`].
+    #[cfg(feature = "webhooks")]
+    #[must_use]
+    pub fn webhooks(mut self, webhooks: Webhooks) -> Self {
+        self.webhooks = Some(webhooks.clone());
+        self.witness(ToWebhooks(webhooks))
+    }
+
     /// The settings: resend times and interval, parallel workers, limits.
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
@@ -196,8 +220,13 @@ impl ServerBuilder {
             filter: self.filter,
             authentication: self.authentication,
             failed_callback: self.failed_callback,
+            witness: self.witness,
         };
-        Ok(Server { scheduler: Scheduler::start(parts, self.settings)? })
+        Ok(Server {
+            scheduler: Scheduler::start(parts, self.settings)?,
+            #[cfg(feature = "webhooks")]
+            webhooks: self.webhooks,
+        })
     }
 }
 
@@ -206,6 +235,8 @@ impl ServerBuilder {
 #[derive(Clone)]
 pub struct Server {
     scheduler: Scheduler,
+    #[cfg(feature = "webhooks")]
+    webhooks: Option<Webhooks>,
 }
 
 impl Server {
@@ -221,6 +252,9 @@ impl Server {
             filter: None,
             authentication: None,
             failed_callback: None,
+            witness: None,
+            #[cfg(feature = "webhooks")]
+            webhooks: None,
             settings: Settings::default(),
         }
     }
@@ -264,8 +298,16 @@ impl Server {
         self.scheduler.serve(listener, MORE_DOORS + door).await;
     }
 
-    /// Stops: what waits is written as far as clients take it within `patience`, the store is closed.
+    /// Stops: what waits is written as far as clients take it within `patience`, the store is closed, and webhooks are
+    /// told of it within what is left of `patience`, or a second.
     pub async fn stop(&self, patience: Duration) {
+        #[cfg(feature = "webhooks")]
+        let start = std::time::Instant::now();
         self.scheduler.stop(patience).await;
+        // Last: sessions tell of steps until they end.
+        #[cfg(feature = "webhooks")]
+        if let Some(webhooks) = &self.webhooks {
+            webhooks.stop(patience.saturating_sub(start.elapsed()).max(Duration::from_secs(1))).await;
+        }
     }
 }

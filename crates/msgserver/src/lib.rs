@@ -27,13 +27,15 @@
 mod builder;
 mod choice;
 mod door;
+#[cfg(feature = "webhooks")]
+mod webhooks;
 
 pub use builder::{BuildError, Server, ServerBuilder};
 pub use choice::{Choice, Encryption};
 pub use door::Door;
 pub use msgserver_handshake::{HandshakeError, ServerKey};
 #[cfg(feature = "http")]
-pub use msgserver_http_api::HttpApi;
+pub use msgserver_http_api::{Figure, HttpApi};
 pub use msgserver_message::{
     CollapseKey, Content, DeviceId, InvalidContent, InvalidId, InvalidName, Message, MessageId, Priority,
     Receipt, Seq, SessionId, Stage, Step, Target, Timestamp, Topic, UserId,
@@ -42,7 +44,7 @@ pub use msgserver_message::{
 pub use msgserver_persistence::DiskStore;
 pub use msgserver_persistence::{
     Append, Appended, Cancelled, Cursor, Device, Due, Entry, IfFull, Inbox, Limits, MemoryStore, Recipients,
-    Released, Store, StoreError, Swept,
+    Released, StepListener, StepMade, Store, StoreError, Swept,
 };
 #[cfg(feature = "redis")]
 pub use msgserver_persistence::{RedisStore, TakenOver};
@@ -55,5 +57,9 @@ pub use msgserver_queue::{Lane, LaneQueue, Queue};
 pub use msgserver_scheduler::{
     Admission, AsyncFunction, Authenticate, FailedDelivery, FailureReason, Figures, Filter, Intake,
     InvalidPublication, Job, Networks, Presence, Publication, PublishError, Published, Publishers, Scheduler,
-    Settings, SharedSecret,
+    Settings, SharedSecret, Witness,
+};
+#[cfg(feature = "webhooks")]
+pub use msgserver_webhooks::{
+    Endpoint, Retry, Secret as WebhookSecret, TargetPattern, WebhookError, WebhookFigures, Webhooks,
 };

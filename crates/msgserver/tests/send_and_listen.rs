@@ -90,9 +90,12 @@ struct Listen {
 
 impl Listen {
     fn start(address: &str, state: &Path) -> Self {
-        let url = format!("tcp://{address}");
+        Self::at(&format!("tcp://{address}"), state)
+    }
+
+    fn at(url: &str, state: &Path) -> Self {
         let mut child =
-            command(&["listen", "--url", &url, "--user", "ada", "--state"]).arg(state).spawn().unwrap();
+            command(&["listen", "--url", url, "--user", "ada", "--state"]).arg(state).spawn().unwrap();
         let printed = BufReader::new(child.stdout.take().unwrap()).lines();
         let said = BufReader::new(child.stderr.take().unwrap()).lines();
         Self { child, printed, said }
@@ -149,6 +152,24 @@ fn a_message_is_printed_once_however_often_listen_is_started_again() {
     let said = String::from_utf8(other.stderr).unwrap();
     assert_eq!(other.status.code(), Some(1));
     assert!(said.contains("user ada"), "{said}");
+}
+
+#[test]
+fn listen_goes_on_by_websocket_where_it_was_by_tcp() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &[]);
+    let state = directory.path().join("state");
+    let urls = [format!("tcp://{}", server.address("frame")), format!("ws://{}", server.address("http"))];
+    for (n, url) in (0..6).zip(urls.iter().cycle()) {
+        server.http().publish(&to_ada(format!("{n}")));
+        let mut listen = Listen::at(url, &state);
+        assert_eq!(listen.line(), n.to_string());
+        server.http().publish(&to_ada("and"));
+        assert_eq!(listen.line(), "and");
+        assert!(listen.stop("-TERM").is_empty());
+    }
+    let user = server.http().get("/v1/users/ada");
+    assert_eq!(user["devices"].as_array().unwrap().len(), 1, "{user}");
 }
 
 #[test]

@@ -51,6 +51,10 @@ pub enum CloseReason {
     Complete,
     /// Somebody who runs the server has closed it.
     Dismissed,
+    /// The time of the token is over with which it was opened.
+    TokenExpired,
+    /// The token was taken back with which it was opened.
+    Revoked,
     /// The server closes it.
     ShuttingDown,
 }
@@ -66,6 +70,8 @@ impl fmt::Display for CloseReason {
             Self::Replaced => f.write_str("the same device has connected again"),
             Self::Complete => f.write_str("the answer is complete"),
             Self::Dismissed => f.write_str("closed by an operator"),
+            Self::TokenExpired => f.write_str("the token has expired; come back with a fresh one"),
+            Self::Revoked => f.write_str("the token was revoked"),
             Self::ShuttingDown => f.write_str("the server stops"),
         }
     }

@@ -62,10 +62,9 @@ impl Notice {
         self.framed.get(encoding)?.get_or_init(make).as_ref()
     }
 
-    /// Its bytes on the wire in the clear, in the encoding in which it is longest.
+    /// About how many bytes it is in each encoding.
     pub(crate) fn len(&self) -> usize {
-        let made = self.framed.iter().filter_map(|framed| framed.get()?.as_ref());
-        made.map(Bytes::len).max().unwrap_or(0).max(self.message.content.as_json().len())
+        self.message.content.as_json().len()
     }
 
     /// The payload for encrypted sessions.

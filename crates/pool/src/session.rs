@@ -309,6 +309,15 @@ impl Session {
         self.state.lock().standing.as_ref().and_then(|standing| standing.in_flight_since(id))
     }
 
+    /// Has `tell` told that the message under a number is in flight, unless it is not any more, or was told of before.
+    /// Nothing else becomes of it meanwhile: an acknowledgement that is already on its way waits.
+    pub fn tell_in_flight(&self, seq: Seq, tell: impl FnOnce(&InFlight)) {
+        let mut state = self.state.lock();
+        if let Some(message) = state.standing.as_mut().and_then(|standing| standing.tell_of(seq)) {
+            tell(&message);
+        }
+    }
+
     /// Up to which number the store alone says which message has it: messages that came before the session did
     /// may have been renumbered.
     #[must_use]

@@ -13,6 +13,8 @@ pub struct InFlight {
     pub id: MessageId,
     /// When it was sent.
     pub sent_at: Timestamp,
+    /// Whether somebody has been told that it was.
+    pub is_told: bool,
 }
 
 /// Where a session stands in its user's inbox.
@@ -59,6 +61,13 @@ impl Standing {
         self.in_flight.iter().find(|message| message.id == id).map(|message| message.sent_at)
     }
 
+    /// What is in flight under a number and nobody was told of; from now on somebody is.
+    pub(crate) fn tell_of(&mut self, seq: Seq) -> Option<InFlight> {
+        // It is the last one, unless another lane's worker has gone on meanwhile.
+        let found = self.in_flight.iter_mut().rev().find(|message| message.seq <= seq)?;
+        (found.seq == seq && !std::mem::replace(&mut found.is_told, true)).then_some(*found)
+    }
+
     pub(crate) const fn settled(&self) -> Seq {
         self.settled
     }
@@ -78,7 +87,7 @@ impl Standing {
 
     pub(crate) fn sent(&mut self, seq: Seq, id: MessageId, sent_at: Timestamp) {
         self.tail = seq;
-        self.in_flight.push_back(InFlight { seq, id, sent_at });
+        self.in_flight.push_back(InFlight { seq, id, sent_at, is_told: false });
     }
 
     /// Everything up to `seq` is safe with the client: what was in flight of it, and whether the caller has to
@@ -181,6 +190,18 @@ mod tests {
         assert!(standing.may_have_seen(Seq::new(3)) && !standing.may_have_seen(Seq::new(4)));
         assert_eq!(standing.waits_since(), None);
         assert_eq!(standing.end().0, Seq::new(3));
+    }
+
+    #[test]
+    fn that_something_was_sent_is_told_once_and_only_while_it_is_in_flight() {
+        let mut standing = Standing::new(Seq::ZERO, Seq::ZERO, Seq::ZERO);
+        sent(&mut standing, 1..=3);
+        assert_eq!(standing.tell_of(Seq::new(2)).map(|message| message.seq), Some(Seq::new(2)));
+        assert_eq!(standing.tell_of(Seq::new(2)), None);
+        let (safe, _) = standing.acknowledge(Seq::new(2));
+        assert_eq!(safe.iter().map(|message| message.is_told).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(standing.tell_of(Seq::new(1)), None);
+        assert_eq!(standing.tell_of(Seq::new(4)), None);
     }
 
     #[test]

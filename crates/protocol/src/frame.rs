@@ -150,6 +150,10 @@ pub enum ByeCode {
     HeartbeatMissed,
     /// Somebody who runs the server has closed it.
     Dismissed,
+    /// The time of the token is over.
+    TokenExpired,
+    /// The token was taken back.
+    Revoked,
     /// The server stops.
     ShuttingDown,
     /// The store could not be asked, or the door is full; come back later.

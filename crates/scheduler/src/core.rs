@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use msgserver_access::Access;
 use msgserver_message::{Seq, SessionId, UserId};
 use msgserver_persistence::{Device, Entry, Inbox, Store, StoreError};
 use msgserver_pool::{CloseReason, Events, Reactor, Session};
@@ -13,12 +14,14 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
+use crate::grants::Grants;
 use crate::listening::FromReactor;
 use crate::occupancy::Occupancy;
 use crate::passing::Passing;
 use crate::publisher::Publisher;
 use crate::receipts::Receipts;
 use crate::redelivery::Redelivery;
+use crate::telling::Telling;
 use crate::turnstile::Turnstile;
 use crate::{Door, Figures, Intake, Parts, PublishError, Settings};
 
@@ -48,7 +51,9 @@ pub(crate) struct Core {
     pub(crate) schedule: Notify,
     pub(crate) redelivery: Redelivery,
     pub(crate) receipts: Receipts,
+    pub(crate) telling: Arc<Telling>,
     pub(crate) publisher: Publisher,
+    pub(crate) grants: Grants,
     pub(crate) passing: Passing,
     pub(crate) turnstile: Turnstile,
     pub(crate) intake: Intake,
@@ -89,6 +94,11 @@ impl Scheduler {
         let of_door = |door: &Door| Arc::new(Occupancy::of_door(door.max_connections, &whole));
         let occupancies = parts.doors.iter().map(of_door).collect();
         let (publisher, orders) = Publisher::new();
+        let telling = Arc::new(Telling::new(parts.witness.clone()));
+        if let Some(store) = parts.store.as_ref().filter(|_| telling.has_witness()) {
+            let telling = Arc::clone(&telling);
+            store.listen(Arc::new(move |steps| telling.tell_made(steps)));
+        }
         let core = Arc::new(Core {
             parts,
             encoders,
@@ -102,7 +112,9 @@ impl Scheduler {
             schedule: Notify::new(),
             redelivery: Redelivery::default(),
             receipts: Receipts::default(),
+            telling,
             publisher,
+            grants: Grants::default(),
             passing: Passing::default(),
             turnstile: Turnstile::new(settings.admission),
             intake: Intake::new(settings.publishing_limit),
@@ -123,6 +135,8 @@ impl Scheduler {
         tokio::spawn(Arc::clone(&core).keep_receipts());
         tokio::spawn(Arc::clone(&core).keep_redelivering());
         tokio::spawn(Arc::clone(&core).keep_publishing(orders));
+        tokio::spawn(Arc::clone(&core).keep_access());
+        core.settings.gate.start();
         Ok(Self { core })
     }
 
@@ -283,8 +297,15 @@ impl Core {
     }
 
     /// Puts a session among those that are online.
-    pub(crate) fn bring_online(self: &Arc<Self>, session: Session) -> Weak<Session> {
+    pub(crate) fn bring_online(
+        self: &Arc<Self>,
+        session: Session,
+        access: Option<Arc<Access>>,
+    ) -> Weak<Session> {
         let session = Arc::new(session);
+        if let Some(access) = &access {
+            self.grants.add(&session, access);
+        }
         let earlier = self.parts.pool.insert(Arc::clone(&session));
         if self.settings.replacement == msgserver_pool::Replacement::Replace {
             for other in earlier {
@@ -294,6 +315,10 @@ impl Core {
             }
         }
         self.reactor().watch(&session);
+        // It may have been taken back while the session was not among those that are looked through.
+        if access.is_some_and(|access| self.settings.gate.has_revoked(&access)) {
+            self.dismiss(&session, CloseReason::Revoked);
+        }
         if self.store_for(session.user()).is_some() || !self.parts.queue.is_empty() {
             self.wake(session.user());
         }
@@ -311,6 +336,8 @@ impl Core {
             CloseReason::HeartbeatMissed => ByeCode::HeartbeatMissed,
             CloseReason::Replaced => ByeCode::Replaced,
             CloseReason::Dismissed => ByeCode::Dismissed,
+            CloseReason::TokenExpired => ByeCode::TokenExpired,
+            CloseReason::Revoked => ByeCode::Revoked,
             CloseReason::ShuttingDown => ByeCode::ShuttingDown,
             CloseReason::SlowConsumer => ByeCode::SlowConsumer,
             // There is nobody left to tell.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use msgserver_message::{Message, Seq, Timestamp, UserId};
+use msgserver_message::{Message, Seq, Stage, Timestamp, UserId};
 use msgserver_persistence::{Store, StoreError};
 use msgserver_pool::{Sent, Session};
 use msgserver_protocol::{Acknowledgement, Delivery};
@@ -144,6 +144,9 @@ impl Core {
         let delivery = Delivery { redelivered: session.may_have_seen(seq), ..Delivery::kept(message, seq) };
         let taken = session.send(&delivery) == Sent::Taken;
         if taken {
+            if self.telling.is_wanted(Stage::Sent) {
+                session.tell_in_flight(seq, |sent| self.tell_sent(session, sent));
+            }
             match session.acknowledgement() {
                 Acknowledgement::ByTcp => self.reactor().confirm(session),
                 _ => self.redelivery.watch(session, self.settings.ack_timeout),

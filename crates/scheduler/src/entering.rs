@@ -80,6 +80,7 @@ impl Core {
         head: Bytes,
     ) -> io::Result<Weak<Session>> {
         let Expected { guest, encoding, place, cursor, turn } = expected;
+        let access = guest.access;
         let id = self.next_session();
         let (user, device) = (guest.user.clone(), guest.device.clone());
         let session = self.reactor().session(
@@ -110,6 +111,6 @@ impl Core {
         if !first.is_empty() {
             session.say(first);
         }
-        Ok(self.bring_online(session))
+        Ok(self.bring_online(session, access))
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
+use msgserver_access::Scope;
 use msgserver_message::{DeviceId, Seq, UserId};
 use msgserver_persistence::StoreError;
 use msgserver_pool::{CloseReason, Session};
@@ -60,13 +61,14 @@ impl Scheduler {
     /// Whether clients have to prove who they are.
     #[must_use]
     pub fn asks_for_proof(&self) -> bool {
-        self.core.parts.authentication.is_some()
+        self.core.asks_for_proof()
     }
 
-    /// Whether a token is the publishers' key.
+    /// Whether a token is a key of publishers.
     #[must_use]
     pub fn knows_key(&self, token: &str) -> bool {
-        self.core.settings.publishers.know(token)
+        let settings = &self.core.settings;
+        settings.publishers.know(token) || settings.gate.key_may(token, Scope::Publish)
     }
 
     /// Lets a client in by the door of this number, or says why not: it is filtered out, there is no place for one
@@ -101,7 +103,7 @@ impl Scheduler {
     /// [`Refusal`] if it is not who it says it is, if `seq` was not sent yet, or if the store cannot be asked.
     pub async fn acknowledge(&self, peer: SocketAddr, hello: Hello, seq: Seq) -> Result<(), Refusal> {
         let core = &self.core;
-        let guest = core.introduce(hello, peer).await?;
+        let guest = core.introduce(hello, peer, "http").await?;
         let Some(store) = core.store_for(&guest.user) else { return Ok(()) };
         let mut sessions = core.parts.pool.sessions_of(&guest.user);
         sessions.retain(|session| *session.device() == guest.device);
@@ -139,7 +141,7 @@ impl Visitor {
     pub async fn admit(self, hello: Hello, has: Option<Seq>) -> Result<Admitted, Refusal> {
         let Self { core, peer, door, place } = self;
         let admitting = async {
-            let guest = core.introduce(hello, peer).await?;
+            let guest = core.introduce(hello, peer, core.encoders[door].protocol().name()).await?;
             let mut expected = core.expect(guest, door, place).await?;
             if let Some(seq) = has {
                 core.catch_up(&mut expected, seq).await?;

@@ -34,6 +34,7 @@
 //!     filter: None,
 //!     authentication: Some(Arc::new(SharedSecret::new("123456"))),
 //!     failed_callback: None,
+//!     witness: None,
 //! };
 //! let scheduler = Scheduler::start(parts, Settings::default())?;
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -63,6 +64,7 @@ mod entering;
 mod entrance;
 mod error;
 mod figures;
+mod grants;
 mod guest;
 mod intake;
 mod listening;
@@ -77,6 +79,7 @@ mod redelivery;
 mod refusal;
 mod seldom;
 mod settings;
+mod telling;
 mod turnstile;
 
 pub use acceptor::Acceptor;
@@ -90,5 +93,5 @@ pub use intake::{Intake, Taken};
 pub use publication::{InvalidPublication, Publication, Published};
 pub use publisher::Publishers;
 pub use refusal::Refusal;
-pub use settings::{Door, FailedCallback, FailedDelivery, FailureReason, Parts, Settings};
+pub use settings::{Door, FailedCallback, FailedDelivery, FailureReason, Parts, Settings, Witness};
 pub use turnstile::Admission;

@@ -34,7 +34,8 @@ impl Events for FromReactor {
                 error(ErrorCode::UnexpectedFrame, "hello is the first frame and comes once".to_owned(), None)
             }
             ClientFrame::Publish { reference, message } => {
-                match self.0.publisher.take(session, reference, message, &self.0.intake) {
+                let access = self.0.grants.of(session);
+                match self.0.publisher.take(session, access, reference, message, &self.0.intake) {
                     Ok(()) => return,
                     Err(refusal) => refusal,
                 }
@@ -58,6 +59,7 @@ impl Events for FromReactor {
 
     fn on_closed(&self, session: &Arc<Session>, reason: &CloseReason) {
         self.0.parts.pool.remove(session);
+        self.0.grants.remove(session);
         self.0.occupancies[session.encoding()].leave();
         self.0.turnstile.has_read(session.id());
         self.0.left(session);
@@ -73,7 +75,7 @@ impl Core {
     pub(crate) fn acknowledged(self: &Arc<Self>, session: &Arc<Session>, seq: Seq) {
         let Some(store) = self.store_for(session.user()).cloned() else { return };
         let (safe, note) = session.acknowledge(seq);
-        self.receipts.note(session, safe, true);
+        self.note(session, safe, true);
         if session.has_room_again() {
             self.wake(session.user());
         }
@@ -106,7 +108,7 @@ impl Core {
     fn left(self: &Arc<Self>, session: &Arc<Session>) {
         let Some((sent, in_flight)) = session.leave() else { return };
         let Some(store) = self.store_for(session.user()).cloned() else { return };
-        self.receipts.note(session, in_flight, false);
+        self.note(session, in_flight, false);
         let session = Arc::clone(session);
         self.notes.spawn_on(
             async move {

@@ -73,10 +73,7 @@ impl Core {
             });
             return;
         }
-        if door.encryption.is_none()
-            && door.encoder.inbound().is_silent()
-            && self.parts.authentication.is_none()
-        {
+        if door.encryption.is_none() && door.encoder.inbound().is_silent() && !self.asks_for_proof() {
             // Nothing is asked of such a client, so nothing has to be waited for.
             let expected =
                 Expected { guest: Guest::anonymous(peer), encoding, place, cursor: None, turn: None };
@@ -190,7 +187,7 @@ impl Core {
         let door = &self.parts.doors[encoding];
         match door.encoder.inbound() {
             Inbound::Silent => self.first_text(socket, peer, door).await,
-            inbound => self.hello(socket, peer, inbound, beforehand).await,
+            inbound => self.hello(socket, peer, door.encoder.protocol().name(), inbound, beforehand).await,
         }
     }
 
@@ -198,6 +195,7 @@ impl Core {
         &self,
         socket: &mut TcpStream,
         peer: SocketAddr,
+        door: &str,
         inbound: Inbound,
         beforehand: Beforehand,
     ) -> Result<Guest, Refusal> {
@@ -222,7 +220,7 @@ impl Core {
         let ClientFrame::Hello(hello) = frame else {
             return Err(Refusal::new(ByeCode::BadFrame, "the first frame has to be hello"));
         };
-        let guest = self.introduce(merged(hello, beforehand.hello), peer).await?;
+        let guest = self.introduce(merged(hello, beforehand.hello), peer, door).await?;
         Ok(Guest { read_ahead: partial.into_rest(), ..guest })
     }
 
@@ -240,7 +238,9 @@ impl Core {
             guest.cipher = Some(cipher);
             ahead = rest;
         }
-        let Some(authentication) = &self.parts.authentication else { return Ok(guest) };
+        if !self.asks_for_proof() {
+            return Ok(guest);
+        }
         let too_long = |fault| Refusal::new(ByeCode::BadFrame, fault);
         let limit = self.settings.text_limit;
         let mut first = if guest.cipher.is_some() { FirstText::sealed(limit) } else { FirstText::new(limit) };
@@ -281,9 +281,8 @@ impl Core {
         }
         let text = String::from_utf8(text)
             .map_err(|_| Refusal::new(ByeCode::Unauthorized, "the authentication text is not UTF-8"))?;
-        let proven = authentication.authenticate(&text).await;
-        guest.user = proven.map_err(|text| Refusal::new(ByeCode::Unauthorized, text))?;
-        Ok(guest)
+        let proven = self.hear(&text, peer, door.encoder.protocol().name()).await?;
+        Ok(Guest { cipher: guest.cipher, ..proven })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use msgserver_access::Access;
 use msgserver_pool::Session;
 use msgserver_protocol::{ErrorCode, ServerFrame};
 use serde_json::Value;
@@ -58,6 +59,8 @@ impl fmt::Debug for Publishers {
 /// A `publish` frame of a session.
 pub(crate) struct Order {
     session: Arc<Session>,
+    /// What its token allows, if it has come with one.
+    access: Option<Arc<Access>>,
     reference: Value,
     /// The message, as `POST /v1/messages` takes it.
     message: Box<str>,
@@ -83,6 +86,7 @@ impl Publisher {
     pub(crate) fn take(
         &self,
         session: &Arc<Session>,
+        access: Option<Arc<Access>>,
         reference: Value,
         message: Box<str>,
         intake: &Intake,
@@ -94,7 +98,7 @@ impl Publisher {
             Ok(taken) => taken,
             Err(fault) => return Err(refusal(code(&fault), fault, reference)),
         };
-        let order = Order { session: Arc::clone(session), reference, message, taken };
+        let order = Order { session: Arc::clone(session), access, reference, message, taken };
         self.orders.try_send(order).map_err(|refused| {
             let detail = "too many publications wait to be taken; try again later";
             refusal(ErrorCode::Overloaded, detail, refused.into_inner().reference)
@@ -109,14 +113,23 @@ impl Core {
         while waiting.recv_many(&mut orders, AT_ONCE).await > 0 {
             let mut batch = Vec::with_capacity(orders.len());
             let mut asked = Vec::with_capacity(orders.len());
-            for Order { session, reference, message, taken } in orders.drain(..) {
-                let read = Publication::from_json(message.as_bytes());
+            for Order { session, access, reference, message, taken } in orders.drain(..) {
+                let read = Publication::from_json(message.as_bytes())
+                    .map_err(|fault| (ErrorCode::Invalid, fault.to_string()))
+                    .and_then(|publication| match access {
+                        Some(access) if !access.may_publish(&publication.target) => {
+                            let detail =
+                                format!("this token does not allow to publish to {}", publication.target);
+                            Err((ErrorCode::Forbidden, detail))
+                        }
+                        _ => Ok(publication),
+                    });
                 asked.push((session, reference, read.map(|publication| batch.push(publication)), taken));
             }
             let mut outcomes = scheduler.publish_batch(batch).await.into_iter();
             for (session, reference, read, _taken) in asked {
                 let answer = match read {
-                    Err(fault) => refusal(ErrorCode::Invalid, fault, reference),
+                    Err((code, detail)) => refusal(code, detail, reference),
                     Ok(()) => match outcomes.next().expect("an outcome for each publication") {
                         Ok(Published { id, state }) => {
                             ServerFrame::Published { reference, id, state: state.as_str().to_owned() }

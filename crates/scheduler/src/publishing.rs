@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use msgserver_message::{
-    Content, MAX_CONTENT_BYTES, Message, MessageId, Receipt, Stage, Target, Timestamp, UserId,
+    Content, MAX_CONTENT_BYTES, Message, MessageId, Receipt, Stage, Step, Target, Timestamp, UserId,
 };
 use msgserver_persistence::{Append, Appended, Cancelled, Recipients, Released, StoreError};
 use msgserver_pool::Notice;
@@ -120,7 +120,10 @@ impl Core {
             }));
         }
         let mut answers = match &self.parts.store {
-            Some(store) if !appends.is_empty() => store.append(appends).await,
+            Some(store) if !appends.is_empty() => {
+                let _hold = self.telling.hold(appends.iter().map(|append| append.message.id));
+                store.append(appends).await
+            }
             _ => Vec::new(),
         }
         .into_iter();
@@ -246,6 +249,10 @@ impl Core {
                 if appended.is_none() {
                     self.passing.note(id);
                 }
+                if appended.is_none() && self.telling.is_wanted(Stage::Queued) {
+                    let target = if notice.is_some() { Target::All } else { Target::Users(passing.clone()) };
+                    self.telling.tell(id, &Step::new(state, Timestamp::now()), Some(&target));
+                }
                 if let Some(notice) = notice {
                     self.reactor().broadcast(&notice);
                 }
@@ -291,7 +298,12 @@ impl Core {
         let Some(store) = self.parts.store.clone() else { return };
         let mut stopping = self.stopping.subscribe();
         loop {
-            let wait = match store.release_due(Timestamp::now(), RELEASED_AT_ONCE).await {
+            let due = {
+                // Which messages are released is only known when they are.
+                let _hold = self.telling.hold_all();
+                store.release_due(Timestamp::now(), RELEASED_AT_ONCE).await
+            };
+            let wait = match due {
                 Ok(due) => {
                     due.released.into_iter().for_each(|released| self.release(released));
                     self.put_to_work();

@@ -35,23 +35,12 @@ pub(crate) struct Receipts {
 }
 
 impl Receipts {
-    /// Notes that messages were sent to a session, and acknowledged by it if `acknowledged`.
-    pub(crate) fn note(&self, session: &Session, messages: Vec<InFlight>, acknowledged: bool) {
-        if messages.is_empty() {
-            return;
-        }
-        let now = Timestamp::now();
+    fn add(&self, noted: Vec<Noted>) {
         let mut waiting = self.waiting.lock();
-        if waiting.len() + messages.len() > WAITING {
+        if waiting.len() + noted.len() > WAITING {
             return;
         }
-        waiting.extend(messages.into_iter().map(|message| {
-            let mut steps = vec![step(session, Stage::Sent, message.sent_at)];
-            if acknowledged {
-                steps.push(step(session, Stage::Acknowledged, now));
-            }
-            (message.id, steps)
-        }));
+        waiting.extend(noted);
         drop(waiting);
         self.came.notify_one();
     }
@@ -83,6 +72,29 @@ impl Receipts {
 }
 
 impl Core {
+    /// Notes that messages were sent to a session, and acknowledged by it if `acknowledged`.
+    pub(crate) fn note(&self, session: &Session, messages: Vec<InFlight>, acknowledged: bool) {
+        if messages.is_empty() {
+            return;
+        }
+        let now = Timestamp::now();
+        let noted = messages.into_iter().map(|message| {
+            let mut steps = vec![step(session, Stage::Sent, message.sent_at)];
+            if acknowledged {
+                steps.push(step(session, Stage::Acknowledged, now));
+            }
+            let untold = &steps[usize::from(message.is_told)..];
+            untold.iter().for_each(|step| self.telling.tell(message.id, step, None));
+            (message.id, steps)
+        });
+        self.receipts.add(noted.collect());
+    }
+
+    /// Tells that a message was sent to a session, before anything else becomes of it.
+    pub(crate) fn tell_sent(&self, session: &Session, message: &InFlight) {
+        self.telling.tell(message.id, &step(session, Stage::Sent, message.sent_at), None);
+    }
+
     /// What became of a message, if the store knows.
     pub(crate) async fn receipt(
         &self,

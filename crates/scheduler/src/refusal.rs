@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use msgserver_access::Denied;
 use msgserver_protocol::{ByeCode, DecodeError, Encoder, FrameFault, ServerFrame};
 
 /// Why a connection does not come online; the text is for the client.
@@ -50,6 +51,13 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        let code = if denied.is_temporary() { ByeCode::Unavailable } else { ByeCode::Unauthorized };
+        Self::new(code, denied)
+    }
+}
 
 impl From<io::Error> for Refusal {
     fn from(fault: io::Error) -> Self {

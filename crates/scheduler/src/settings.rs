@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use msgserver_access::Gate;
 use msgserver_handshake::ServerKey;
-use msgserver_message::{MessageId, UserId};
+use msgserver_message::{MessageId, Stage, Step, Target, UserId};
 use msgserver_persistence::Store;
 use msgserver_pool::{Pool, ReactorOptions, Replacement};
 use msgserver_protocol::Encoder;
@@ -38,8 +39,10 @@ pub struct Settings {
     pub window: usize,
     /// How long a device that acknowledges may take to do so before what it was sent is sent again.
     pub ack_timeout: Duration,
-    /// Who may publish through a session.
+    /// Who may publish through a session, of those whom the gate does not ask.
     pub publishers: Publishers,
+    /// What is asked of who comes in, besides [`Parts::authentication`]: tokens, the application, API keys.
+    pub gate: Arc<Gate>,
     /// Over how long clients are told to spread their return when the server stops or has no room.
     pub return_within: Duration,
     /// How long a client may take to come online, and then wait for its turn.
@@ -71,6 +74,7 @@ impl Default for Settings {
             window: 1000,
             ack_timeout: Duration::from_secs(30),
             publishers: Publishers::default(),
+            gate: Arc::default(),
             return_within: Duration::from_secs(5),
             opening_deadline: Duration::from_secs(10),
             admission: Admission::default(),
@@ -112,6 +116,19 @@ pub struct Parts {
     pub authentication: Option<Arc<dyn Authenticate>>,
     /// Is told of each try that failed.
     pub failed_callback: Option<FailedCallback>,
+    /// Is told what becomes of messages.
+    pub witness: Option<Arc<dyn Witness>>,
+}
+
+/// Is told what becomes of messages, in the words of their receipts. Of one message in order, and twice what happens
+/// twice.
+pub trait Witness: Send + Sync + 'static {
+    /// Whether it is to be told of this stage; the work is spared otherwise.
+    fn wants(&self, stage: Stage) -> bool;
+
+    /// A message has come to a step; of one of the message as a whole, whom it is for, if that is known. Called
+    /// where messages are delivered and kept: must not wait.
+    fn tell(&self, id: MessageId, step: &Step, target: Option<&Target>);
 }
 
 /// A try that failed.

@@ -29,6 +29,7 @@ async fn hasty(settings: Settings) -> (Scheduler, [SocketAddr; 2]) {
         filter: None,
         authentication: Some(Arc::new(SharedSecret::new("secret"))),
         failed_callback: None,
+        witness: None,
     };
     let scheduler = Scheduler::start(parts, settings).unwrap();
     let mut addresses = Vec::new();

@@ -77,6 +77,7 @@ async fn serve(settings: Settings) -> (Scheduler, Arc<MemoryStore>, SocketAddr) 
         filter: None,
         authentication: None,
         failed_callback: None,
+        witness: None,
     };
     let scheduler = Scheduler::start(parts, settings).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

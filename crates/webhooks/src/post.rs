@@ -58,7 +58,7 @@ impl Post {
             }
         }
         // Named here, and not left to what other crates may have chosen for the whole process.
-        let tls = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        let tls = ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
             .with_safe_default_protocol_versions()
             .expect("the provider knows the versions of TLS that rustls does")
             .with_root_certificates(roots)

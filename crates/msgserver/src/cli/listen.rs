@@ -1,5 +1,6 @@
-//! `msgserver listen`: a client of the `frame` protocol.
+//! `msgserver listen`: a client of the `frame` protocol, over TCP or WebSocket.
 
+mod address;
 mod place;
 
 use std::io::Write;
@@ -9,13 +10,10 @@ use std::time::Duration;
 use clap::Args;
 use futures_util::{SinkExt, StreamExt};
 use msgserver_message::{Content, DeviceId, Seq, UserId};
-use msgserver_protocol::{
-    ByeCode, ClientFrame, FrameDecoder, FrameFormat, Hello, MAX_FRAME_BYTES, ServerFrame,
-};
-use tokio::net::TcpStream;
+use msgserver_protocol::{ByeCode, ClientFrame, Hello, ServerFrame};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::codec::Framed;
 
+use self::address::{Address, Heard, Say};
 use self::place::Place;
 use super::Fault;
 
@@ -28,7 +26,7 @@ const AT_ONCE: usize = 256;
 
 #[derive(Args)]
 pub(crate) struct Listen {
-    /// Where the frame door is
+    /// Where the server is: tcp:// and its frame door, or ws:// and its HTTP door
     #[arg(long, default_value = "tcp://127.0.0.1:3367")]
     url: String,
     /// Who this is
@@ -59,10 +57,8 @@ fn lost(fault: impl ToString) -> End {
 
 impl Listen {
     pub(crate) fn run(self) -> Result<(), Fault> {
-        let address = self.url.strip_prefix("tcp://").map(|rest| rest.trim_end_matches('/').to_owned());
-        let Some(address) = address else {
-            return Err(Fault::Usage(vec![format!("--url {}: begin it with tcp://", self.url)]));
-        };
+        let address: Address =
+            self.url.parse().map_err(|fault| Fault::Usage(vec![format!("--url {}: {fault}", self.url)]))?;
         let device = self.device.clone().unwrap_or_else(DeviceId::unnamed);
         let place = Place::read(self.state.clone(), &self.user, &device);
         let place = place.map_err(|fault| {
@@ -83,11 +79,11 @@ impl Listen {
         })
     }
 
-    async fn stay_connected(&self, address: &str, mut place: Place) -> Fault {
+    async fn stay_connected(&self, address: &Address, mut place: Place) -> Fault {
         let mut wait = FIRST_WAIT;
         loop {
-            let end = match TcpStream::connect(address).await {
-                Ok(socket) => self.follow(socket, &mut place, &mut wait).await,
+            let end = match address.connect().await {
+                Ok((say, heard)) => self.follow(say, heard, &mut place, &mut wait).await,
                 Err(fault) => lost(fault),
             };
             match end {
@@ -107,10 +103,8 @@ impl Listen {
         }
     }
 
-    async fn follow(&self, socket: TcpStream, place: &mut Place, wait: &mut Duration) -> End {
-        let codec = FrameDecoder::<ServerFrame>::new(FrameFormat::Json, MAX_FRAME_BYTES);
-        let (mut say, frames) = Framed::new(socket, codec).split();
-        let mut frames = frames.ready_chunks(AT_ONCE);
+    async fn follow(&self, mut say: Say, heard: Heard, place: &mut Place, wait: &mut Duration) -> End {
+        let mut frames = heard.ready_chunks(AT_ONCE);
         let hello = Hello {
             user: Some(self.user.clone()),
             device: self.device.clone(),

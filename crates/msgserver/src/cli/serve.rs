@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use clap::Args;
 use msgserver::{
-    DiskStore, Door, Encryption, HttpApi, MemoryStore, Publishers, RedisStore, Server, ServerKey,
-    SharedSecret, Store,
+    DiskStore, Door, Encryption, Figure, HttpApi, MemoryStore, Publishers, RedisStore, Server, ServerKey,
+    SharedSecret, Store, Webhooks,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::configuration::{Configuration, Flags, InForce, Listener, LogFormat, StoreChoice};
+use super::configuration::{Configuration, Flags, InForce, Listener, LogFormat, StoreChoice, Webhook};
 use super::doors::{self, Behind, OpenDoor};
 use super::ready_file::ReadyFile;
 use super::{Fault, descriptors, log};
@@ -62,14 +62,15 @@ async fn serve(configuration: &Configuration) -> Result<(), Fault> {
         ReadyFile::clear(path)?;
     }
 
-    let server = build(configuration).await?;
+    let webhooks = webhooks(configuration)?;
+    let server = build(configuration, webhooks.clone()).await?;
     let doors = doors::open(configuration).await?;
     doors::announce(configuration, &doors);
     let ready_file = ready_file.map(|path| ReadyFile::write(path, &doors)).transpose()?;
     let stop_http = watch::Sender::new(false);
     let mut http = JoinSet::new();
     for door in doors {
-        open_to_clients(door, &server, configuration, &stop_http, &mut http);
+        open_to_clients(door, &server, configuration, webhooks.as_ref(), &stop_http, &mut http);
     }
 
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
@@ -90,7 +91,15 @@ async fn serve(configuration: &Configuration) -> Result<(), Fault> {
     outcome
 }
 
-async fn build(configuration: &Configuration) -> Result<Server, Fault> {
+/// The webhooks, if there are some.
+fn webhooks(configuration: &Configuration) -> Result<Option<Webhooks>, Fault> {
+    let all = configuration.webhooks.iter().chain([&configuration.webhook]);
+    let endpoints: Vec<_> =
+        all.filter_map(Webhook::endpoint).collect::<Result<_, _>>().map_err(Fault::failed)?;
+    if endpoints.is_empty() { Ok(None) } else { Webhooks::start(endpoints).map(Some).map_err(Fault::failed) }
+}
+
+async fn build(configuration: &Configuration, webhooks: Option<Webhooks>) -> Result<Server, Fault> {
     let encrypted = std::iter::once(&configuration.listen).chain(&configuration.listeners);
     let mut key = None;
     if encrypted.into_iter().any(|listener| listener.encrypt) {
@@ -129,6 +138,9 @@ async fn build(configuration: &Configuration) -> Result<Server, Fault> {
     }
     if let Some(secret) = &configuration.shared_secret {
         builder = builder.authentication(SharedSecret::new(secret));
+    }
+    if let Some(webhooks) = webhooks {
+        builder = builder.webhooks(webhooks);
     }
     builder.build().map_err(Fault::failed)
 }
@@ -172,6 +184,7 @@ fn open_to_clients(
     door: OpenDoor,
     server: &Server,
     configuration: &Configuration,
+    webhooks: Option<&Webhooks>,
     stop_http: &watch::Sender<bool>,
     http: &mut JoinSet<()>,
 ) {
@@ -192,10 +205,31 @@ fn open_to_clients(
             if let Some(key) = &configuration.api_key {
                 api = api.key(key);
             }
+            if let Some(webhooks) = webhooks.cloned() {
+                api = api.more_figures(move || figures(&webhooks));
+            }
             let mut stop = stop_http.subscribe();
             http.spawn(api.serve(socket, async move {
                 let _ = stop.wait_for(|stop| *stop).await;
             }));
         }
     }
+}
+
+fn figures(webhooks: &Webhooks) -> Vec<Figure> {
+    let figures = webhooks.figures();
+    vec![
+        Figure::new("webhooks_waiting", "Events that wait for webhooks now", figures.waiting),
+        Figure::new(
+            "webhooks_delivered",
+            "Events that webhooks have taken since the start",
+            figures.delivered,
+        ),
+        Figure::new(
+            "webhooks_failed",
+            "Requests that webhooks have not taken since the start",
+            figures.failed,
+        ),
+        Figure::new("webhooks_dropped", "Events for webhooks dropped since the start", figures.dropped),
+    ]
 }

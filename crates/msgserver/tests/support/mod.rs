@@ -7,6 +7,7 @@
     reason = "each test file uses a part; a test that meets an error has to end"
 )]
 
+mod clients;
 mod http;
 mod redis;
 
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 pub use self::redis::Redis;
+pub use clients::Client;
 pub use http::Http;
 
 /// Long enough for the slowest machine; nothing passes by waiting for it.

@@ -26,6 +26,8 @@ impl CloseCode {
             (ByeCode::SlowConsumer, _) => 4004,
             (ByeCode::HeartbeatMissed, _) => 4005,
             (ByeCode::Dismissed, _) => 4006,
+            (ByeCode::TokenExpired, _) => 4007,
+            (ByeCode::Revoked, _) => 4008,
             (ByeCode::ShuttingDown, _) => 1001,
             (ByeCode::Unavailable, _) => 1013,
         })

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::value::HIDDEN;
 use super::{Configuration, Listener};
 
 pub(super) fn check(c: &Configuration, faults: &mut Vec<String>) {
@@ -32,6 +33,7 @@ pub(super) fn check(c: &Configuration, faults: &mut Vec<String>) {
             faults.push(format!("{name} = \"{address}\": {other} is there already; give each door its own"));
         }
     }
+    webhooks(c, faults);
     let (least, most) = (c.settings.min_parallel, c.settings.max_parallel);
     if least > most {
         faults.push(format!(
@@ -43,6 +45,26 @@ pub(super) fn check(c: &Configuration, faults: &mut Vec<String>) {
     if heartbeat.subsec_nanos() != 0 {
         let heartbeat = humantime::format_duration(heartbeat);
         faults.push(format!("sessions.heartbeat = \"{heartbeat}\": give whole seconds"));
+    }
+}
+
+/// A webhook has a URL and a secret, or is none.
+fn webhooks(c: &Configuration, faults: &mut Vec<String>) {
+    if c.webhook.url.is_none() && !c.webhook.secrets.is_empty() {
+        faults.push(format!(
+            "webhook_secrets = {HIDDEN}: there is no webhook to sign for; give webhook_url (--webhook-url)"
+        ));
+    }
+    let listed = (1..).zip(&c.webhooks);
+    let listed =
+        listed.map(|(n, webhook)| (format!("webhook[{n}].url"), format!("webhook[{n}].secrets"), webhook));
+    let single = ("webhook_url".to_owned(), "webhook_secrets".to_owned(), &c.webhook);
+    for (url, secrets, webhook) in listed.chain([single]) {
+        let Some(shown) = webhook.url.as_ref().filter(|_| webhook.secrets.is_empty()) else { continue };
+        faults.push(format!(
+            "{url} = {shown:?}: its requests would not be signed; give {secrets}, one such as \"whsec_\" and the \
+             output of `openssl rand -base64 32`"
+        ));
     }
 }
 

@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::key::Key;
-use super::keys::{LISTENER, SECTIONS};
+use super::keys::{LISTENER, SECTIONS, WEBHOOK};
 use super::value::Shape;
-use super::{Layered, file};
+use super::{Layered, Listed, file};
 
 fn document() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
@@ -43,10 +43,14 @@ fn tables() -> Vec<String> {
             table
         })
         .collect();
-    let mut table = "| key | default | meaning | value |\n|---|---|---|---|\n".to_owned();
-    LISTENER.iter().for_each(|key| table.push_str(&row(key, true)));
-    tables.push(table);
+    tables.extend([list(LISTENER), list(WEBHOOK)]);
     tables
+}
+
+fn list<T: Default>(keys: &[Key<T>]) -> String {
+    let mut table = "| key | default | meaning | value |\n|---|---|---|---|\n".to_owned();
+    keys.iter().for_each(|key| table.push_str(&row(key, true)));
+    table
 }
 
 #[test]
@@ -71,12 +75,15 @@ fn the_example_file_of_the_document_is_right() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("example.toml");
     std::fs::write(&path, example).unwrap();
-    let (mut layered, mut listeners, mut faults) = (Layered::default(), Vec::new(), Vec::new());
-    file::read(&path, &mut layered, &mut listeners, &mut faults);
-    layered.values.listeners = listeners.iter().map(|listener| listener.values.clone()).collect();
+    let (mut layered, mut listed, mut faults) = (Layered::default(), Listed::default(), Vec::new());
+    file::read(&path, &mut layered, &mut listed, &mut faults);
+    listed.put_into(&mut layered.values);
     super::combination::check(&layered.values, &mut faults);
     assert!(faults.is_empty(), "{faults:#?}");
-    assert!(!listeners.is_empty() && layered.sources.len() > 5, "it shows too little");
+    assert!(
+        !listed.listeners.is_empty() && !listed.webhooks.is_empty() && layered.sources.len() > 5,
+        "it shows too little"
+    );
 }
 
 #[test]

@@ -5,12 +5,13 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::given::{Given, Source, nearest, one_line, unknown};
-use super::{Configuration, LISTENER, Layered, Listener, keys};
+use super::key::Key;
+use super::{Configuration, LISTENER, Layered, Listed, Listener, WEBHOOK, Webhook, keys};
 
 pub(super) fn read(
     path: &Path,
     layered: &mut Layered<Configuration>,
-    listeners: &mut Vec<Layered<Listener>>,
+    listed: &mut Listed,
     faults: &mut Vec<String>,
 ) {
     let table = match std::fs::read_to_string(path).map_err(|fault| fault.to_string()).and_then(parse) {
@@ -20,15 +21,8 @@ pub(super) fn read(
     let source = Source::File(path.to_owned());
     for (name, value) in table {
         match value {
-            Value::Array(doors) if name == "listener" => {
-                for (n, door) in doors.into_iter().enumerate() {
-                    listeners.push(listener(n + 1, door, &source, faults));
-                }
-            }
-            value if name == "listener" => faults.push(format!(
-                "listener = {}: write each door as [[listener]] with its keys below ({source})",
-                Given::Toml(value).shown(str::to_owned)
-            )),
+            value if name == LISTENERS.name => listed.listeners = LISTENERS.read(value, &source, faults),
+            value if name == WEBHOOKS.name => listed.webhooks = WEBHOOKS.read(value, &source, faults),
             Value::Table(section) if is_section(&name) => {
                 for (key, value) in section {
                     set(&format!("{name}.{key}"), value, &source, layered, faults);
@@ -58,7 +52,7 @@ fn parse(text: String) -> Result<Table, String> {
 }
 
 fn sections() -> impl Iterator<Item = &'static str> {
-    keys().filter_map(|key| key.section().0).chain(["listener"])
+    keys().filter_map(|key| key.section().0).chain([LISTENERS.name, WEBHOOKS.name])
 }
 
 fn is_section(name: &str) -> bool {
@@ -79,31 +73,70 @@ fn set(
     }
 }
 
-fn listener(number: usize, door: Value, source: &Source, faults: &mut Vec<String>) -> Layered<Listener> {
-    let mut layered = Layered::<Listener>::default();
-    let place = format!("listener[{number}]");
-    let Value::Table(door) = door else {
-        faults.push(format!(
-            "{place} = {}: write each door as [[listener]] with its keys below ({source})",
-            Given::Toml(door).shown(str::to_owned)
-        ));
-        return layered;
-    };
-    let has_address = door.contains_key("address");
-    for (name, value) in door {
-        let given = Given::Toml(value);
-        let shown_name = format!("{place}.{name}");
-        match LISTENER.iter().find(|key| key.name == name) {
-            Some(key) => faults.extend(layered.set(key, &shown_name, &given, source.clone()).err()),
-            None => {
-                let meant = nearest(&name, LISTENER.iter().map(|key| key.name));
-                faults.push(unknown(&shown_name, &given, meant, source));
+/// What may stand in the file as often as wanted.
+struct List<T: 'static> {
+    name: &'static str,
+    /// What one of them is.
+    what: &'static str,
+    keys: &'static [Key<T>],
+    /// What each has to have, and an example of it.
+    needs: &'static [(&'static str, &'static str)],
+}
+
+const LISTENERS: List<Listener> =
+    List { name: "listener", what: "door", keys: LISTENER, needs: &[("address", "\"127.0.0.1:3368\"")] };
+
+const WEBHOOKS: List<Webhook> = List {
+    name: "webhook",
+    what: "webhook",
+    keys: WEBHOOK,
+    needs: &[("url", "\"https://app.example/hooks\""), ("secrets", "[\"whsec_…\"]")],
+};
+
+impl<T: Default> List<T> {
+    fn read(&self, value: Value, source: &Source, faults: &mut Vec<String>) -> Vec<Layered<T>> {
+        match value {
+            Value::Array(items) => {
+                let numbered = (1..).zip(items);
+                numbered.map(|(number, item)| self.one(number, item, source, faults)).collect()
+            }
+            value => {
+                faults.push(self.not_a_table(self.name, value, source));
+                Vec::new()
             }
         }
     }
-    if !has_address {
-        faults
-            .push(format!("{place}.address: it is missing; give one such as \"127.0.0.1:3368\" ({source})"));
+
+    fn one(&self, number: usize, item: Value, source: &Source, faults: &mut Vec<String>) -> Layered<T> {
+        let mut layered = Layered::<T>::default();
+        let place = format!("{}[{number}]", self.name);
+        let Value::Table(item) = item else {
+            faults.push(self.not_a_table(&place, item, source));
+            return layered;
+        };
+        let missing = self.needs.iter().filter(|(name, _)| !item.contains_key(*name));
+        let missing = missing.map(|(name, example)| {
+            format!("{place}.{name}: it is missing; give one such as {example} ({source})")
+        });
+        let missing: Vec<_> = missing.collect();
+        for (name, value) in item {
+            let given = Given::Toml(value);
+            let shown_name = format!("{place}.{name}");
+            match self.keys.iter().find(|key| key.name == name) {
+                Some(key) => faults.extend(layered.set(key, &shown_name, &given, source.clone()).err()),
+                None => {
+                    let meant = nearest(&name, self.keys.iter().map(|key| key.name));
+                    faults.push(unknown(&shown_name, &given, meant, source));
+                }
+            }
+        }
+        faults.extend(missing);
+        layered
     }
-    layered
+
+    fn not_a_table(&self, place: &str, value: Value, source: &Source) -> String {
+        let Self { name, what, .. } = self;
+        let shown = Given::Toml(value).shown(str::to_owned);
+        format!("{place} = {shown}: write each {what} as [[{name}]] with its keys below ({source})")
+    }
 }

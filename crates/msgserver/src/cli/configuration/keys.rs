@@ -10,7 +10,8 @@ use super::value::{
     Address, Count, Directory, File, Level, Limit, NetworkList, OneOf, OriginList, Secret, Size, StoreName,
     Switch, Time,
 };
-use super::{Configuration, Listener, LogFormat};
+use super::webhook::{Secrets, Steps, Targets, Url};
+use super::{Configuration, Listener, LogFormat, Webhook};
 
 /// Keys that belong together.
 pub(crate) struct Section {
@@ -255,6 +256,24 @@ pub(crate) static SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        title: "Webhook",
+        keys: &[
+            Key::new(
+                "webhook_url",
+                "Is told what becomes of messages; more are [[webhook]] in the file",
+                |c| Box::new(Url(&mut c.webhook.url)),
+            ),
+            Key::new("webhook_secrets", "What its requests are signed with; with several, each signs", |c| {
+                Box::new(Secrets(&mut c.webhook.secrets))
+            }),
+            Key::new("webhook_steps", "Which steps it is told of", |c| Box::new(Steps(&mut c.webhook.steps))),
+            Key::new("webhook_targets", "Whose messages it is told of", |c: &mut Configuration| {
+                Box::new(Targets(&mut c.webhook.targets))
+            })
+            .by_default("every message"),
+        ],
+    },
+    Section {
         title: "Encryption",
         keys: &[
             Key::new(
@@ -280,6 +299,35 @@ pub(crate) static LISTENER: &[Key<Listener>] = &[
     Key::new("encrypt", "The first msgserver's \"SSL\" handshake", |l| Box::new(Switch(&mut l.encrypt))),
     Key::new("max_connections", "Most connections at a time; one more is told so and closed", |l| {
         Box::new(Limit(&mut l.max_connections))
+    }),
+];
+
+/// The keys of a `[[webhook]]`.
+pub(crate) static WEBHOOK: &[Key<Webhook>] = &[
+    Key::new("url", "Where requests go", |w: &mut Webhook| Box::new(Url(&mut w.url)))
+        .by_default("must be given"),
+    Key::new("secrets", "What they are signed with; with several, each signs", |w: &mut Webhook| {
+        Box::new(Secrets(&mut w.secrets))
+    })
+    .by_default("must be given"),
+    Key::new("steps", "Which steps are told", |w| Box::new(Steps(&mut w.steps))),
+    Key::new("targets", "Whose messages are told of", |w: &mut Webhook| Box::new(Targets(&mut w.targets)))
+        .by_default("every message"),
+    Key::new("timeout", "How long a request may take", |w| {
+        Box::new(Time(&mut w.timeout, millis(10)..=hours(1)))
+    }),
+    Key::new("batch", "Most events in a request", |w| Box::new(Count(&mut w.batch, 1..=10_000))),
+    Key::new("backlog_bytes", "Memory for events that wait; beyond it the oldest go", |w| {
+        Box::new(Size(&mut w.backlog, 64 * KIB..=1024 * MIB))
+    }),
+    Key::new("retry_first", "How long to wait after a first failure; each further one doubles it", |w| {
+        Box::new(Time(&mut w.retry.first, millis(1)..=hours(1)))
+    }),
+    Key::new("retry_longest", "The longest wait", |w| {
+        Box::new(Time(&mut w.retry.longest, millis(1)..=hours(24)))
+    }),
+    Key::new("give_up_after", "How long an event is tried again, counted from when it happened", |w| {
+        Box::new(Time(&mut w.retry.give_up_after, Duration::ZERO..=hours(24 * 30)))
     }),
 ];
 

@@ -13,6 +13,7 @@ mod key;
 mod keys;
 mod print;
 mod value;
+mod webhook;
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,9 +25,10 @@ use msgserver::{Limits, Networks, Settings};
 pub(crate) use flags::Flags;
 use given::{Given, Source};
 use key::Key;
-use keys::{LISTENER, keys};
+use keys::{LISTENER, WEBHOOK, keys};
 use value::HIDDEN;
 pub(crate) use value::StoreChoice;
+pub(crate) use webhook::Webhook;
 
 /// Everything that `serve` can be told. What is default is said here and in [`Settings`].
 #[derive(Debug, Clone)]
@@ -34,6 +36,10 @@ pub(crate) struct Configuration {
     pub(crate) listen: Listener,
     pub(crate) frame: Option<SocketAddr>,
     pub(crate) http: Option<SocketAddr>,
+    /// The webhook that the flags choose.
+    pub(crate) webhook: Webhook,
+    /// The webhooks that are in the file alone.
+    pub(crate) webhooks: Vec<Webhook>,
     /// The doors that are in the file alone.
     pub(crate) listeners: Vec<Listener>,
     pub(crate) store: StoreChoice,
@@ -74,6 +80,8 @@ impl Default for Configuration {
             listen: Listener { address: loopback(3366), ..Listener::default() },
             frame: loopback(3367),
             http: loopback(3365),
+            webhook: Webhook::default(),
+            webhooks: Vec::new(),
             listeners: Vec::new(),
             store: StoreChoice::default(),
             data_dir: PathBuf::from("./msgserver-data"),
@@ -151,10 +159,25 @@ impl<T> Layered<T> {
     }
 }
 
+/// What is in the file alone, as many as wanted.
+#[derive(Debug, Default)]
+struct Listed {
+    listeners: Vec<Layered<Listener>>,
+    webhooks: Vec<Layered<Webhook>>,
+}
+
+impl Listed {
+    /// Puts what is listed to the rest.
+    fn put_into(&self, configuration: &mut Configuration) {
+        configuration.listeners = self.listeners.iter().map(|listener| listener.values.clone()).collect();
+        configuration.webhooks = self.webhooks.iter().map(|webhook| webhook.values.clone()).collect();
+    }
+}
+
 /// What is in force, and where each value came from.
 pub(crate) struct InForce {
     layered: Layered<Configuration>,
-    listeners: Vec<Layered<Listener>>,
+    listed: Listed,
 }
 
 impl InForce {
@@ -163,15 +186,15 @@ impl InForce {
     /// # Errors
     /// A line for each fault.
     pub(crate) fn read(flags: &Flags) -> Result<Self, Vec<String>> {
-        let (mut layered, mut listeners, mut faults) = (Layered::default(), Vec::new(), Vec::new());
+        let (mut layered, mut listed, mut faults) = (Layered::default(), Listed::default(), Vec::new());
         if let Some(path) = &flags.config {
-            file::read(path, &mut layered, &mut listeners, &mut faults);
+            file::read(path, &mut layered, &mut listed, &mut faults);
         }
         environment::read(std::env::vars_os(), &mut layered, &mut faults);
         flags.read(&mut layered, &mut faults);
 
-        layered.values.listeners = listeners.iter().map(|listener| listener.values.clone()).collect();
-        if !listeners.is_empty() {
+        listed.put_into(&mut layered.values);
+        if !listed.listeners.is_empty() {
             // Whoever lists doors wants these, and not two more.
             if layered.is_default("listen") {
                 layered.values.listen.address = None;
@@ -181,17 +204,20 @@ impl InForce {
             }
         }
         combination::check(&layered.values, &mut faults);
-        if faults.is_empty() { Ok(Self { layered, listeners }) } else { Err(faults) }
+        if faults.is_empty() { Ok(Self { layered, listed }) } else { Err(faults) }
     }
 
     /// A line for each value that only stands for a secret: [`InForce::print`] wrote it.
     pub(crate) fn hidden(&mut self) -> Vec<String> {
         let values = &mut self.layered.values;
-        keys()
-            .filter(|key| (key.field)(values).is_hidden())
-            .map(|key| key.name)
-            .map(|name| format!("{name} = \"{HIDDEN}\": it stands for a secret; give the secret itself"))
-            .collect()
+        let hidden = keys().filter(|key| (key.field)(values).is_hidden());
+        let mut names: Vec<_> = hidden.map(|key| key.name.to_owned()).collect();
+        for (n, webhook) in self.listed.webhooks.iter_mut().enumerate() {
+            let hidden = WEBHOOK.iter().filter(|key| (key.field)(&mut webhook.values).is_hidden());
+            names.extend(hidden.map(|key| format!("webhook[{}].{}", n + 1, key.name)));
+        }
+        let line = |name| format!("{name} = \"{HIDDEN}\": it stands for a secret; give the secret itself");
+        names.into_iter().map(line).collect()
     }
 
     pub(crate) fn configuration(self) -> Configuration {

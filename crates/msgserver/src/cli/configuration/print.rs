@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::given::one_line;
 use super::key::Key;
-use super::keys::{LISTENER, SECTIONS};
+use super::keys::{LISTENER, SECTIONS, WEBHOOK};
 use super::value::Shape;
 use super::{InForce, Layered};
 
@@ -28,13 +28,16 @@ impl InForce {
                 line(&mut out, key, &mut self.layered);
             }
         }
-        for listener in &mut self.listeners {
-            out.push_str("\n[[listener]]\n");
-            for key in LISTENER {
-                line(&mut out, key, listener);
-            }
-        }
+        list(&mut out, "listener", LISTENER, &mut self.listed.listeners);
+        list(&mut out, "webhook", WEBHOOK, &mut self.listed.webhooks);
         out
+    }
+}
+
+fn list<T>(out: &mut String, name: &str, keys: &[Key<T>], listed: &mut [Layered<T>]) {
+    for one in listed {
+        let _ = writeln!(out, "\n[[{name}]]");
+        keys.iter().for_each(|key| line(out, key, one));
     }
 }
 
@@ -49,6 +52,7 @@ fn line<T>(out: &mut String, key: &Key<T>, layered: &mut Layered<T>) {
                 Shape::Text => quoted(&field.shown(&text)),
                 Shape::Number | Shape::Switch => text,
                 Shape::List => {
+                    let text = field.shown(&text);
                     let items: Vec<_> = text.split(',').filter(|item| !item.is_empty()).map(quoted).collect();
                     format!("[{}]", items.join(", "))
                 }

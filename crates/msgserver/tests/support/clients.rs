@@ -1,0 +1,77 @@
+//! Clients that nobody here wrote, as processes.
+
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+
+/// A client process: what it prints, and what it is told.
+pub struct Client {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+/// A Python that has what scripts/test installs.
+fn python() -> PathBuf {
+    let own = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("venv").join("bin/python");
+    if own.exists() { own } else { "python3".into() }
+}
+
+impl Client {
+    pub fn start(command: &mut Command) -> Self {
+        let name = command.get_program().to_owned();
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = child.unwrap_or_else(|fault| panic!("{name:?}: {fault}; scripts/test installs it"));
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { input: child.stdin.take(), child, lines }
+    }
+
+    /// The WebSocket client of the Python library `websockets`.
+    pub fn websocket(url: &str, subprotocol: &str, headers: &[&str]) -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/websocket_client.py");
+        Self::start(Command::new(python()).args([script, url, subprotocol]).args(headers))
+    }
+
+    /// curl, which shows the head of the answer as well, and gives up in the end.
+    pub fn curl(arguments: &[&str]) -> Self {
+        Self::start(
+            Command::new("curl")
+                .args(["--silent", "--no-buffer", "--include", "--max-time", "60"])
+                .args(arguments),
+        )
+    }
+
+    /// The next line that it prints; nothing at its end.
+    pub fn line(&mut self) -> Option<String> {
+        self.lines.next().map(|line| line.unwrap().trim_end().to_owned())
+    }
+
+    /// The next line, which is JSON.
+    pub fn json(&mut self) -> Value {
+        let line = self.line().expect("the client goes on");
+        serde_json::from_str(&line).unwrap_or_else(|fault| panic!("{line}: {fault}"))
+    }
+
+    /// The next line that begins so.
+    pub fn line_with(&mut self, start: &str) -> String {
+        loop {
+            let line = self.line().unwrap_or_else(|| panic!("no line begins with {start}"));
+            if let Some(rest) = line.strip_prefix(start) {
+                return rest.to_owned();
+            }
+        }
+    }
+
+    pub fn tell(&mut self, what: impl ToString) {
+        writeln!(self.input.as_mut().unwrap(), "{}", what.to_string()).unwrap();
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
