@@ -96,6 +96,9 @@ impl Gate {
             },
         };
         let access = checked?;
+        if is_over(access.expires_at) {
+            return Err(Denied::Expired);
+        }
         if self.has_revoked(&access) {
             return Err(Denied::Revoked);
         }

@@ -10,7 +10,6 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
-use crate::denied::is_over;
 use crate::remote::{Address, Remote};
 use crate::{Access, Claims, Denied, Offer};
 
@@ -70,7 +69,7 @@ impl Hook {
         let question = fingerprint(offer);
         if let Some(outcome) = self.answers.lock().get(&question).filter(|(until, _)| *until > Instant::now())
         {
-            return outcome.1.clone().and_then(unexpired);
+            return outcome.1.clone();
         }
         let since = Timestamp::now();
         let asked = tokio::time::timeout(self.deadline, async {
@@ -96,7 +95,7 @@ impl Hook {
                 if !max_age.is_zero() {
                     self.keep(question, max_age, outcome.clone());
                 }
-                outcome.and_then(unexpired)
+                outcome
             }
             Err(fault) => {
                 tracing::warn!(address = %self.address, %fault, "the application did not say who somebody is");
@@ -122,10 +121,6 @@ impl Hook {
         }
         answers.insert(question, (now + max_age.min(LONGEST), outcome));
     }
-}
-
-fn unexpired(access: Access) -> Outcome {
-    if is_over(access.expires_at) { Err(Denied::Expired) } else { Ok(access) }
 }
 
 /// What an answer says; or why it says nothing. It counts as given when it was asked for: what is revoked while the

@@ -67,7 +67,7 @@ pub enum KeyError {
     /// An algorithm that there is not.
     #[error(transparent)]
     UnknownAlgorithm(#[from] UnknownAlgorithm),
-    /// An address that is none.
-    #[error("{0:?} is no address; give one such as https://id.example/.well-known/jwks.json")]
-    Address(String),
+    /// An address that is none. It is not repeated, since it may hold a password.
+    #[error("it is no address; give one such as https://id.example/.well-known/jwks.json, without a user")]
+    Address,
 }

@@ -27,9 +27,12 @@ impl std::str::FromStr for Address {
     type Err = KeyError;
     fn from_str(text: &str) -> Result<Self, KeyError> {
         let uri: Option<http::Uri> = text.parse().ok();
-        let uri =
-            uri.filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
-        uri.map(Self).ok_or_else(|| KeyError::Address(text.to_owned()))
+        let uri = uri.filter(|uri| {
+            let named =
+                uri.authority().is_some_and(|host| !host.host().is_empty() && !host.as_str().contains('@'));
+            matches!(uri.scheme_str(), Some("http" | "https")) && named
+        });
+        uri.map(Self).ok_or(KeyError::Address)
     }
 }
 
@@ -142,8 +145,15 @@ mod tests {
     #[test]
     fn an_address_is_of_http_and_names_a_host() {
         assert!("https://id.example/keys".parse::<Address>().is_ok());
-        for bad in ["", "id.example/keys", "ftp://id.example", "https://", "file:///etc/passwd", "http:keys"]
-        {
+        for bad in [
+            "",
+            "id.example/keys",
+            "ftp://id.example",
+            "https://",
+            "file:///etc/passwd",
+            "https://ada:secret@id.example",
+            "http:keys",
+        ] {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
         }
     }

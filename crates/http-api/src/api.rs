@@ -8,7 +8,6 @@ use bytes::Buf;
 use futures_util::Stream;
 use msgserver_message::MAX_MESSAGE_BYTES;
 use msgserver_scheduler::{PublishError, Scheduler};
-use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use warp::http::{HeaderMap, Method, Response, StatusCode, header};
 use warp::hyper::upgrade::OnUpgrade;
@@ -17,15 +16,16 @@ use warp::{Filter, Rejection};
 
 use crate::answer::{Answer, JSON, ok, text};
 use crate::body::Body;
+use crate::caller::{Asked, Caller};
 use crate::figures::{Figure, MoreFigures};
 use crate::line::Line;
 use crate::problem::Problem;
-use crate::routes::{Call, SEED_PATH, find};
+use crate::routes::{Call, Needs, SEED_PATH, find};
 #[cfg(feature = "websocket")]
 use crate::{answer::browser_client, websocket};
 #[cfg(feature = "sse")]
 use crate::{answer::readable, streams};
-use crate::{batch, body, connections, figures, messages, seed, users};
+use crate::{batch, body, connections, figures, messages, revocations, seed, users};
 #[cfg(any(feature = "websocket", feature = "sse"))]
 use crate::{
     origins::Origins,
@@ -80,6 +80,7 @@ impl HttpApi {
     }
 
     /// Asks for `Authorization: Bearer KEY` on everything but health and sessions, whose clients prove who they are.
+    /// What the scheduler's gate takes counts as well, for what it allows.
     #[must_use]
     pub fn key(mut self, key: impl AsRef<str>) -> Self {
         self.key = Some(key.as_ref().into());
@@ -174,8 +175,8 @@ impl HttpApi {
         body: impl Stream<Item = Result<B, warp::Error>>,
     ) -> Response<Vec<u8>> {
         let head = &head;
-        let answer = match self.authorise(head) {
-            Ok(()) => self.answer(head, body).await,
+        let answer = match self.caller(head).await {
+            Ok(caller) => self.answer(head, &caller, body).await,
             Err(problem) => Err(problem),
         };
         answer.unwrap_or_else(|problem| {
@@ -189,32 +190,35 @@ impl HttpApi {
         })
     }
 
-    fn authorise(&self, head: &Head) -> Result<(), Problem> {
-        let Some(key) = &self.key else { return Ok(()) };
-        // Who has no key is not told what there is.
-        let found = find(head.method.as_str(), head.path.as_str(), &self.seed_path);
-        if found.is_ok_and(|(call, _)| !call.needs_key()) {
-            return Ok(());
-        }
-        let given = head.headers.get(header::AUTHORIZATION);
-        let given = given.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        if given.is_some_and(|given| given.ct_eq(key.as_bytes()).into()) {
-            return Ok(());
-        }
-        Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "send `Authorization: Bearer KEY` with the server's API key",
-        ))
+    async fn caller(&self, head: &Head) -> Result<Caller, Problem> {
+        // Who has nothing to show is not told what there is.
+        let call = find(head.method.as_str(), head.path.as_str(), &self.seed_path);
+        let needs = call.map_or(Needs::Anything, |(call, _)| call.needs());
+        let asked = Asked { key: self.key.as_deref(), gate: self.scheduler.gate() };
+        #[cfg(any(feature = "websocket", feature = "sse"))]
+        let peer = head.line.as_ref().map(|line| line.peer());
+        #[cfg(not(any(feature = "websocket", feature = "sse")))]
+        let peer = None;
+        asked.of(&head.headers, peer, needs).await
     }
 
-    async fn answer<B: Buf>(&self, head: &Head, body: impl Stream<Item = Result<B, warp::Error>>) -> Answer {
+    async fn answer<B: Buf>(
+        &self,
+        head: &Head,
+        caller: &Caller,
+        body: impl Stream<Item = Result<B, warp::Error>>,
+    ) -> Answer {
         let (call, named) = find(head.method.as_str(), head.path.as_str(), &self.seed_path)?;
         let scheduler = &self.scheduler;
         let whole = |limit: usize| self.whole(head, body, limit.min(self.body_limit));
         match call {
-            Call::SendAsOfOld => seed::send(scheduler, &whole(MAX_MESSAGE_BYTES).await?.bytes).await,
-            Call::Publish => messages::publish(scheduler, &whole(MAX_MESSAGE_BYTES).await?.bytes).await,
-            Call::PublishBatch => batch::publish(scheduler, &head.headers, whole(usize::MAX).await?).await,
+            Call::SendAsOfOld => seed::send(scheduler, caller, &whole(MAX_MESSAGE_BYTES).await?.bytes).await,
+            Call::Publish => {
+                messages::publish(scheduler, caller, &whole(MAX_MESSAGE_BYTES).await?.bytes).await
+            }
+            Call::PublishBatch => {
+                batch::publish(scheduler, caller, &head.headers, whole(usize::MAX).await?).await
+            }
             Call::Receipt => messages::receipt(scheduler, &named).await,
             Call::Cancel => messages::cancel(scheduler, &named).await,
             Call::User => users::presence(scheduler, &named).await,
@@ -222,6 +226,7 @@ impl HttpApi {
             Call::CloseSessions => users::close_sessions(scheduler, &named),
             Call::Stats => Ok(figures::stats(scheduler, self.more_figures.as_ref()).await),
             Call::Metrics => Ok(figures::metrics(scheduler, self.more_figures.as_ref()).await),
+            Call::Revoke => revocations::revoke(scheduler, &whole(MAX_MESSAGE_BYTES).await?.bytes).await,
             Call::Alive => Ok(text("ok\n")),
             Call::Ready => scheduler.ready().await.map(|()| text("ready\n")).map_err(Problem::from),
             Call::OpenApi => Ok(ok(JSON, include_str!("openapi.json"))),

@@ -7,6 +7,7 @@ use warp::http::{HeaderMap, StatusCode, header};
 
 use crate::answer::{Answer, JSON, accepted, ok};
 use crate::body::Body;
+use crate::caller::Caller;
 use crate::messages::{Standing, publication};
 use crate::problem::Problem;
 
@@ -90,7 +91,12 @@ enum Outcome {
     Refused(Problem),
 }
 
-pub(crate) async fn publish(scheduler: &Scheduler, headers: &HeaderMap, body: Body) -> Answer {
+pub(crate) async fn publish(
+    scheduler: &Scheduler,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: Body,
+) -> Answer {
     let Body { bytes: body, taken: _taken } = body;
     let form = Form::of(headers, &body);
     // Reading some megabytes takes long enough for others to notice if it is done among the tasks.
@@ -98,8 +104,16 @@ pub(crate) async fn publish(scheduler: &Scheduler, headers: &HeaderMap, body: Bo
     let read = reading.await.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "not read"))??;
 
     let mut batch = Vec::with_capacity(read.len());
-    let faults: Vec<Option<Problem>> =
-        read.into_iter().map(|item| item.map(|publication| batch.push(publication)).err()).collect();
+    let faults: Vec<Option<Problem>> = read
+        .into_iter()
+        .map(|item| {
+            let publication = item?;
+            caller.may_publish(&publication.target)?;
+            batch.push(publication);
+            Ok(())
+        })
+        .map(Result::err)
+        .collect();
     let mut published = scheduler.publish_batch(batch).await.into_iter();
     let results: Vec<_> = faults
         .into_iter()

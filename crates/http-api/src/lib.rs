@@ -28,6 +28,7 @@ mod answer;
 mod api;
 mod batch;
 mod body;
+mod caller;
 mod connections;
 mod figures;
 #[cfg(fuzzing)]
@@ -38,6 +39,7 @@ mod messages;
 #[cfg(any(feature = "websocket", feature = "sse"))]
 mod origins;
 mod problem;
+mod revocations;
 mod routes;
 #[cfg(any(feature = "websocket", feature = "sse"))]
 mod said;

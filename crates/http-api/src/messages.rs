@@ -7,6 +7,7 @@ use serde::Serialize;
 use warp::http::StatusCode;
 
 use crate::answer::{Answer, accepted, json};
+use crate::caller::Caller;
 use crate::problem::Problem;
 
 /// Where a message stands.
@@ -26,8 +27,10 @@ pub(crate) fn publication(body: &[u8]) -> Result<Publication, Problem> {
     Ok(Publication::from_json(body)?)
 }
 
-pub(crate) async fn publish(scheduler: &Scheduler, body: &[u8]) -> Answer {
-    let published = scheduler.publish(publication(body)?).await?;
+pub(crate) async fn publish(scheduler: &Scheduler, caller: &Caller, body: &[u8]) -> Answer {
+    let publication = publication(body)?;
+    caller.may_publish(&publication.target)?;
+    let published = scheduler.publish(publication).await?;
     Ok(accepted(json(&Standing::from(published))))
 }
 

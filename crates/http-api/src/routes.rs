@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use msgserver_access::Scope;
 use percent_encoding::percent_decode_str;
 use warp::http::StatusCode;
 
@@ -18,6 +19,7 @@ pub(crate) enum Call {
     User,
     Inbox,
     CloseSessions,
+    Revoke,
     Stats,
     Metrics,
     Alive,
@@ -35,16 +37,34 @@ pub(crate) enum Call {
     BrowserClient,
 }
 
+/// What somebody has to show for a call, if the server asks for anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Nothing here: it is nobody's secret, or the call itself asks.
+    Nothing,
+    /// Whatever counts.
+    Anything,
+    /// A token that allows to publish to whom it is for, or a key for publishing.
+    Publishing,
+    /// A key for one of these.
+    Key(&'static [Scope]),
+}
+
 impl Call {
-    /// Whether the server's API key opens it. Health is nobody's secret, and clients of sessions prove who they are.
-    pub(crate) const fn needs_key(self) -> bool {
+    /// What it takes. Health is nobody's secret, and clients of sessions prove who they are.
+    pub(crate) const fn needs(self) -> Needs {
         match self {
-            Self::Alive | Self::Ready => false,
+            Self::Alive | Self::Ready => Needs::Nothing,
             #[cfg(feature = "websocket")]
-            Self::WebSocket | Self::BrowserClient => false,
+            Self::WebSocket | Self::BrowserClient => Needs::Nothing,
             #[cfg(feature = "sse")]
-            Self::Events | Self::Poll | Self::Acknowledge => false,
-            _ => true,
+            Self::Events | Self::Poll | Self::Acknowledge => Needs::Nothing,
+            Self::OpenApi => Needs::Anything,
+            Self::SendAsOfOld | Self::Publish | Self::PublishBatch => Needs::Publishing,
+            Self::Cancel => Needs::Key(&[Scope::Publish]),
+            Self::Receipt => Needs::Key(&[Scope::Publish, Scope::Read]),
+            Self::User | Self::Inbox | Self::Stats | Self::Metrics => Needs::Key(&[Scope::Read]),
+            Self::CloseSessions | Self::Revoke => Needs::Key(&[Scope::Operate]),
         }
     }
 
@@ -80,6 +100,7 @@ pub(crate) const ROUTES: &[(&str, &str, Call)] = &[
     ("GET", "/v1/users/{user}", Call::User),
     ("GET", "/v1/users/{user}/inbox", Call::Inbox),
     ("DELETE", "/v1/users/{user}/sessions", Call::CloseSessions),
+    ("POST", "/v1/revocations", Call::Revoke),
     ("GET", "/v1/stats", Call::Stats),
     ("GET", "/metrics", Call::Metrics),
     ("GET", "/healthz", Call::Alive),

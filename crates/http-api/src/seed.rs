@@ -5,6 +5,7 @@ use msgserver_scheduler::{Publication, Scheduler};
 use serde::Deserialize;
 
 use crate::answer::{Answer, text};
+use crate::caller::Caller;
 use crate::problem::Problem;
 
 #[derive(Deserialize)]
@@ -24,7 +25,9 @@ pub(crate) fn publication(body: &[u8]) -> Result<Publication, Problem> {
     })
 }
 
-pub(crate) async fn send(scheduler: &Scheduler, body: &[u8]) -> Answer {
-    scheduler.publish(publication(body)?).await?;
+pub(crate) async fn send(scheduler: &Scheduler, caller: &Caller, body: &[u8]) -> Answer {
+    let publication = publication(body)?;
+    caller.may_publish(&publication.target)?;
+    scheduler.publish(publication).await?;
     Ok(text("1"))
 }

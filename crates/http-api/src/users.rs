@@ -107,8 +107,8 @@ fn page(query: &str) -> Result<(Seq, usize), Problem> {
 }
 
 #[derive(Serialize)]
-struct Closed {
-    closed: usize,
+pub(crate) struct Closed {
+    pub(crate) closed: usize,
 }
 
 pub(crate) fn close_sessions(scheduler: &Scheduler, name: &str) -> Answer {

@@ -102,6 +102,7 @@ async fn every_call_that_the_document_names_is_answered_as_it_says() {
                 "/v1/messages" => message.clone(),
                 "/v1/messages/batch" => json!([message, {"to": {"user": "ada"}}]),
                 "/v1/ack" => json!({"user": "bob", "device": "tab", "seq": 0}),
+                "/v1/revocations" => json!({"user": "ada"}),
                 _ => json!({"To": "ada", "Content": "hello"}),
             };
             let query = match path.as_str() {

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use msgserver_access::Gate;
 use msgserver_handshake::HandshakeError;
 use msgserver_message::UserId;
 use msgserver_persistence::Store;
@@ -166,6 +167,14 @@ impl ServerBuilder {
         E: Display + 'static,
     {
         self.authentication(AsyncFunction(authentication))
+    }
+
+    /// What is asked of who comes in: tokens, the application, API keys. It stands beside
+    /// [`ServerBuilder::authentication`]; a token that the gate can check decides alone.
+    #[must_use]
+    pub fn gate(mut self, gate: Gate) -> Self {
+        self.settings.gate = Arc::new(gate);
+        self
     }
 
     /// Is told of each try that failed.

@@ -33,6 +33,10 @@ mod webhooks;
 pub use builder::{BuildError, Server, ServerBuilder};
 pub use choice::{Choice, Encryption};
 pub use door::Door;
+pub use msgserver_access::{
+    Access, Address, ApiKey, Claims, Denied, Gate, Hook, Key, KeyError, KeyRing, KeySource, PublishRight,
+    Revocation, RevocationError, Revocations, Scope, TokenRules, Tokens, TopicPattern,
+};
 pub use msgserver_handshake::{HandshakeError, ServerKey};
 #[cfg(feature = "http")]
 pub use msgserver_http_api::{Figure, HttpApi};

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -17,7 +18,7 @@ use self::filesystem::{Filesystem, Local};
 use self::journal::Journal;
 use self::shared::{AllRows, Checkpoint, Recent, Shared};
 use self::writer::{Commit, Job, Work, Writer};
-use crate::inboxes::{Changes, Inboxes, Reading, Rounds};
+use crate::inboxes::{Changes, Inboxes, Reading, Rounds, corrupt};
 use crate::listening::Listening;
 use crate::{
     Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, StepListener, Store, StoreError,
@@ -26,17 +27,22 @@ use crate::{
 
 mod check;
 mod checkpoint;
+mod copies;
 mod engine;
 mod files;
 mod filesystem;
 mod journal;
+mod looking;
 mod recovery;
+mod salvage;
 mod shared;
 #[cfg(feature = "simulation")]
 pub mod steps;
+mod transfer;
 mod writer;
 
 pub use self::check::{Checked, Recovery, Stats};
+pub use self::transfer::{Exported, Imported};
 
 const NAME: &str = "disk";
 
@@ -109,27 +115,16 @@ impl DiskStore {
     /// As [`DiskStore::open`].
     pub fn with_limits(directory: impl AsRef<Path>, limits: Limits) -> Result<Self, StoreError> {
         let directory = directory.as_ref();
-        let named = |fault| match fault {
-            StoreError::Unavailable { store, detail } => StoreError::Unavailable {
-                store,
-                detail: format!("data directory {}: {detail}", directory.display()),
-            },
-            StoreError::Corrupt { store, detail } => StoreError::Corrupt {
-                store,
-                detail: format!("data directory {}: {detail}", directory.display()),
-            },
-            fault => fault,
-        };
-        Self::open_in(directory, limits).map_err(named)
+        Self::open_in(directory, limits).map_err(|fault| named(directory, fault))
     }
 
     fn open_in(directory: &Path, limits: Limits) -> Result<Self, StoreError> {
         let lock = Some(lock(directory)?);
         recovery::check_format(&Local, directory)?;
-        let rows = directory.join("rows");
-        files::check(&rows)?;
-        let engine = Box::new(Engine::open(&rows)?);
-        let ground = Ground { directory, files: Arc::new(Local), engine, lock, limits, freeze: FREEZE };
+        let (engine, mended) = Engine::open(directory)?;
+        let engine = Box::new(engine);
+        let ground =
+            Ground { directory, files: Arc::new(Local), engine, mended, lock, limits, freeze: FREEZE };
         let Started { shared, work, writer, waiting, frozen } = ground.start(true)?;
         let (ending, end) = mpsc::channel();
         let checkpoints = {
@@ -152,14 +147,23 @@ impl DiskStore {
         now: Timestamp,
         mut work: impl FnMut(&mut Inboxes<'_, Commit<'_>>, &mut Rounds) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let setting = self.shared()?.setting(now);
+        let work = move |changes: &mut Commit<'_>, rounds: &mut Rounds| {
+            work(&mut Inboxes::new(changes, setting), rounds)
+        };
+        self.write_rows(is_urgent, work).await
+    }
+
+    /// Has the writer change rows, whatever the rules of inboxes say.
+    async fn write_rows<T: Send + 'static>(
+        &self,
+        is_urgent: bool,
+        work: impl FnMut(&mut Commit<'_>, &mut Rounds) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         {
             let open = self.open.lock();
             let open = open.as_ref().ok_or(CLOSED)?;
-            let setting = open.shared.setting(now);
-            let work = move |changes: &mut Commit<'_>, rounds: &mut Rounds| {
-                work(&mut Inboxes::new(changes, setting), rounds)
-            };
             let job = Job { work, is_urgent, done: None, reply };
             open.work.send(Box::new(job)).map_err(|_| stopped())?;
         }
@@ -190,6 +194,7 @@ struct Ground<'d> {
     directory: &'d Path,
     files: Arc<dyn Filesystem>,
     engine: Box<dyn Sorted>,
+    mended: Vec<String>,
     lock: Option<File>,
     limits: Limits,
     freeze: usize,
@@ -207,12 +212,16 @@ struct Started {
 impl Ground<'_> {
     /// Reads what the journals say, and begins a new one.
     fn start(self, reads_wait: bool) -> Result<Started, StoreError> {
-        let Self { directory, files, engine, lock, limits, freeze } = self;
-        let recovered = recovery::read_journals(&*files, directory)?;
+        let Self { directory, files, engine, mended, lock, limits, freeze } = self;
+        let mut recovered = recovery::read_journals(&*files, directory)?;
+        recovered.recovery.mended = mended;
 
         // Each process has a number, so that a crash can be told by the next one.
         let (process, begun) = {
             let rows = crate::inboxes::Over { changed: &recovered.changed, under: &*engine };
+            if crate::inboxes::is_importing(&rows)? {
+                return Err(corrupt("an import into it was cut short; remove it, and import again"));
+            }
             let mut changes = Changes::new(&rows);
             let process = crate::inboxes::begin_process(&mut changes)?;
             (process, changes.into_changed().0)
@@ -256,8 +265,31 @@ impl Drop for DiskStore {
     }
 }
 
+/// A fault with the directory in it.
+fn named(directory: &Path, fault: StoreError) -> StoreError {
+    let of = |detail| format!("data directory {}: {detail}", directory.display());
+    match fault {
+        StoreError::Unavailable { store, detail } => StoreError::Unavailable { store, detail: of(detail) },
+        StoreError::Corrupt { store, detail } => StoreError::Corrupt { store, detail: of(detail) },
+        fault => fault,
+    }
+}
+
+/// Makes the directory, which is for nobody else to read, and that of the journals in it.
+fn make(directory: &Path) -> io::Result<()> {
+    if !directory.is_dir() {
+        let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        fs::create_dir_all(parent)?;
+        fs::DirBuilder::new().mode(0o700).create(directory)?;
+        Local.sync_directory(parent)?;
+    }
+    // What is in it is synced when the format is written.
+    fs::create_dir_all(shared::journals(directory))
+}
+
 fn lock(directory: &Path) -> Result<File, StoreError> {
-    fs::create_dir_all(shared::journals(directory)).map_err(unavailable)?;
+    make(directory).map_err(unavailable)?;
     let file = File::options().create(true).truncate(false).write(true).open(directory.join("lock"));
     let file = file.map_err(unavailable)?;
     match file.try_lock() {

@@ -63,6 +63,17 @@ pub enum StoreError {
         /// What is wrong, and where.
         detail: String,
     },
+    /// Something is imported into a store that holds something.
+    #[error("an import needs an empty store, and this one is not; name a new directory")]
+    NotEmpty,
+    /// What is imported is no export, or not all of one.
+    #[error("line {line} of the import: {detail}")]
+    BadImport {
+        /// The number of the line, from 1.
+        line: u64,
+        /// What is wrong.
+        detail: String,
+    },
     /// The store was closed before.
     #[error("the {store} store is closed; open it again to use it")]
     Closed {

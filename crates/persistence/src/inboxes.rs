@@ -15,6 +15,8 @@ mod changes;
 #[cfg(feature = "disk")]
 mod checking;
 mod cursors;
+#[cfg(feature = "disk")]
+pub(crate) mod lines;
 mod log;
 mod reading;
 mod receipts;
@@ -80,6 +82,9 @@ const STORED: &str = "stored";
 const STEPS: &str = "steps";
 /// How many messages were ever scheduled.
 const SCHEDULED: &str = "scheduled";
+/// One while rows are imported: what is there then is not all.
+#[cfg(feature = "disk")]
+const IMPORTING: &str = "importing";
 /// How many processes have had the store.
 #[cfg(feature = "disk")]
 const PROCESSES: &str = "processes";
@@ -96,6 +101,18 @@ pub(crate) fn begin_process(tables: &mut impl Tables) -> Result<u64, StoreError>
     let number = sum(tables, PROCESSES)? + 1;
     tables.put(Table::Sums, PROCESSES.into(), number.to_be_bytes().to_vec());
     Ok(number)
+}
+
+/// Whether rows are being imported, or were when it was cut short.
+#[cfg(feature = "disk")]
+pub(crate) fn is_importing(tables: &impl Rows) -> Result<bool, StoreError> {
+    Ok(sum(tables, IMPORTING)? > 0)
+}
+
+/// Notes whether rows are being imported.
+#[cfg(feature = "disk")]
+pub(crate) fn set_importing(tables: &mut impl Tables, importing: bool) {
+    tables.put(Table::Sums, IMPORTING.into(), u64::from(importing).to_be_bytes().to_vec());
 }
 
 /// A row, if it is there; `whose` names it where it cannot be read.

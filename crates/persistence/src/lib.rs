@@ -65,7 +65,7 @@ pub use crate::redis::RedisStore;
 #[cfg(feature = "simulation")]
 pub use disk::steps;
 #[cfg(feature = "disk")]
-pub use disk::{Checked, DiskStore, Recovery, Stats};
+pub use disk::{Checked, DiskStore, Exported, Imported, Recovery, Stats};
 pub use error::{InboxLimit, StoreError};
 pub use listening::{StepListener, StepMade};
 pub use memory::MemoryStore;

@@ -86,6 +86,9 @@ mod pool;
 mod reactor;
 mod session;
 mod shard;
+#[cfg(feature = "simulation")]
+pub mod simulation;
+mod socket;
 mod standing;
 mod unacknowledged;
 
@@ -94,4 +97,5 @@ pub use notice::Notice;
 pub use pool::{Pool, Replacement, Sessions, ShardedPool};
 pub use reactor::{Reactor, ReactorOptions};
 pub use session::{Sent, Session, SessionSetup};
+pub use socket::Connection;
 pub use standing::{InFlight, Standing};

@@ -1,15 +1,15 @@
 //! The threads that watch sockets.
 
-use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use mio::{Poll, Waker};
 use parking_lot::Mutex;
 
 use crate::shard::{Inbox, Shard, WAKE};
-use crate::{Events, Notice, Session, SessionSetup};
+use crate::socket::Socket;
+use crate::{Connection, Events, Notice, Session, SessionSetup};
 
 /// How a reactor works.
 #[derive(Debug, Clone)]
@@ -38,9 +38,10 @@ pub struct Reactor {
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
-struct Mailbox {
-    inbox: Arc<Mutex<Inbox>>,
-    waker: Arc<Waker>,
+/// Where something is put down for a thread, and how it is woken.
+pub(crate) struct Mailbox {
+    pub(crate) inbox: Arc<Mutex<Inbox>>,
+    pub(crate) wake: Box<dyn Fn() -> io::Result<()> + Send + Sync>,
 }
 
 impl Mailbox {
@@ -50,7 +51,7 @@ impl Mailbox {
         // One wake-up is enough until the thread has looked.
         let wake = !std::mem::replace(&mut inbox.woken, true);
         drop(inbox);
-        if wake && let Err(fault) = self.waker.wake() {
+        if wake && let Err(fault) = (self.wake)() {
             tracing::error!(%fault, "a reactor thread cannot be woken");
         }
     }
@@ -66,24 +67,26 @@ impl Reactor {
         let mut threads = Vec::new();
         for number in 0..options.threads.max(1) {
             let poll = Poll::new()?;
-            let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+            let waker = Waker::new(poll.registry(), WAKE)?;
             let inbox = Arc::new(Mutex::new(Inbox::default()));
-            let shard = Shard::new(poll, Arc::clone(&inbox), Arc::clone(events), options);
-            shards.push(Mailbox { inbox, waker });
+            let shard = Shard::new(poll, Arc::clone(&inbox), Arc::clone(events), options, Instant::now());
+            shards.push(Mailbox { inbox, wake: Box::new(move || waker.wake()) });
             threads
                 .push(thread::Builder::new().name(format!("reactor-{number}")).spawn(move || shard.run())?);
         }
-        Ok(Self { shards, threads: Mutex::new(threads) })
+        Ok(Self::of(shards, threads))
+    }
+
+    pub(crate) fn of(shards: Vec<Mailbox>, threads: Vec<thread::JoinHandle<()>>) -> Self {
+        Self { shards, threads: Mutex::new(threads) }
     }
 
     /// Makes a session of a connection, without watching it yet: [`Reactor::watch`] does.
     ///
     /// # Errors
     /// What the system says of the socket.
-    pub fn session(&self, socket: TcpStream, setup: SessionSetup) -> io::Result<Session> {
-        socket.set_nonblocking(true)?;
-        socket.set_nodelay(true)?;
-        Ok(Session::new(setup, mio::net::TcpStream::from_std(socket)))
+    pub fn session(&self, connection: impl Into<Connection>, setup: SessionSetup) -> io::Result<Session> {
+        Ok(Session::new(setup, Socket::new(connection.into())?))
     }
 
     /// Begins to read from a session's socket and to write what it would not take.

@@ -1,18 +1,16 @@
 //! One connection that is online.
 
 use std::io;
-use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use mio::net::TcpStream;
 use msgserver_message::{DeviceId, MessageId, Seq, SessionId, Timestamp, UserId};
 use msgserver_protocol::{Acknowledgement, Cipher, Delivery, Encoder, Partial};
 use parking_lot::Mutex;
 
 use crate::outbox::Outbox;
-use crate::unacknowledged::unacknowledged;
+use crate::socket::Socket;
 use crate::{CloseReason, InFlight, Notice, Standing};
 
 /// What a session is made of.
@@ -66,7 +64,7 @@ pub struct Session {
     /// Second, of the reactor's clock, in which something was last read.
     pub(crate) heard: AtomicU32,
     cipher: Option<Box<dyn Cipher>>,
-    socket: TcpStream,
+    socket: Socket,
     state: Mutex<State>,
     /// What is half said. Nothing between frames: an idle session owns no buffer.
     pub(crate) inbound: Mutex<Option<Box<Partial>>>,
@@ -91,7 +89,7 @@ impl State {
 }
 
 impl Session {
-    pub(crate) fn new(setup: SessionSetup, socket: TcpStream) -> Self {
+    pub(crate) fn new(setup: SessionSetup, socket: Socket) -> Self {
         Self {
             id: setup.id,
             user: setup.user,
@@ -166,7 +164,7 @@ impl Session {
         &self.encoders[self.encoding as usize]
     }
 
-    pub(crate) const fn socket(&self) -> &TcpStream {
+    pub(crate) const fn socket(&self) -> &Socket {
         &self.socket
     }
 
@@ -431,7 +429,7 @@ impl Session {
         if !state.outbox.awaits_confirmation() {
             return None;
         }
-        let in_kernel = unacknowledged(&self.socket).ok()?;
+        let in_kernel = self.socket.unacknowledged().ok()?;
         state.outbox.confirmed(in_kernel)
     }
 
@@ -440,7 +438,7 @@ impl Session {
     pub fn is_settled(&self) -> bool {
         let state = self.state.lock();
         state.end.is_some()
-            || state.outbox.is_empty() && unacknowledged(&self.socket).is_ok_and(|waiting| waiting == 0)
+            || state.outbox.is_empty() && self.socket.unacknowledged().is_ok_and(|waiting| waiting == 0)
     }
 
     /// Closes the connection; the reactor tells of it. The first reason stands.
@@ -462,7 +460,7 @@ impl Session {
             state.end = Some(reason);
             state.outbox.clear();
             // The reactor sees the end of the stream and removes the session; nobody else has to be woken.
-            let _: io::Result<()> = self.socket.shutdown(Shutdown::Both);
+            let _: io::Result<()> = self.socket.shutdown();
         }
     }
 

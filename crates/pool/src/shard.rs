@@ -2,14 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mio::unix::SourceFd;
-use mio::{Interest, Poll, Token};
+use mio::{Poll, Token};
 use msgserver_message::SessionId;
 use msgserver_protocol::{Heard, Partial};
 use parking_lot::Mutex;
@@ -69,6 +67,8 @@ pub(crate) struct Shard {
     free: Vec<usize>,
     /// Sessions whose sockets may have more to read: the poll tells of new bytes only once.
     unread: Vec<usize>,
+    /// Whether notices wait that did not go into the last burst.
+    notices_left: bool,
     /// One list of sessions a second of the heartbeat: each is looked at once a heartbeat, and a timer
     /// costs a session 16 bytes. An entry whose session has gone is dropped when its second comes.
     wheel: Vec<Vec<(usize, SessionId)>>,
@@ -89,6 +89,7 @@ impl Shard {
         inbox: Arc<Mutex<Inbox>>,
         events: Arc<dyn Events>,
         options: &ReactorOptions,
+        now: Instant,
     ) -> Self {
         let heartbeat = u32::try_from(options.heartbeat.as_secs()).unwrap_or(u32::MAX).clamp(1, 3600);
         Self {
@@ -98,9 +99,10 @@ impl Shard {
             sessions: Vec::new(),
             free: Vec::new(),
             unread: Vec::new(),
+            notices_left: false,
             wheel: vec![Vec::new(); heartbeat as usize],
             second: 0,
-            started: Instant::now(),
+            started: now,
             heartbeat,
             max_frame_bytes: options.max_frame_bytes,
             confirming: Vec::new(),
@@ -112,67 +114,77 @@ impl Shard {
 
     pub(crate) fn run(mut self) {
         let mut ready = mio::Events::with_capacity(1024);
-        let mut notices_left = false;
         loop {
-            let tick = Duration::from_secs(u64::from(self.second) + 1).saturating_sub(self.started.elapsed());
-            let mut timeout = if self.confirming.is_empty() { tick } else { tick.min(self.confirm_every) };
-            let mut unread = std::mem::take(&mut self.unread);
-            if !unread.is_empty() || notices_left {
-                timeout = Duration::ZERO;
-            }
+            let timeout = self.patience(Instant::now());
             if let Err(fault) = self.poll.poll(&mut ready, Some(timeout))
                 && fault.kind() != io::ErrorKind::Interrupted
             {
                 tracing::error!(%fault, "a reactor thread ends: its sockets cannot be watched");
                 return;
             }
-            for event in &ready {
-                if event.token() != WAKE {
-                    self.serve(
-                        event.token().0,
-                        event.is_readable() || event.is_read_closed(),
-                        event.is_writable(),
-                    );
-                }
-            }
-            // A session that an event told of as well is in the list twice.
-            unread.sort_unstable();
-            unread.dedup();
-            for index in unread {
-                self.serve(index, true, false);
-            }
-            let (arrivals, notices, confirming, stop) = {
-                let mut inbox = self.inbox.lock();
-                inbox.woken = false;
-                let inbox = &mut *inbox;
-                let burst = inbox.burst();
-                notices_left = !inbox.notices.is_empty();
-                (
-                    std::mem::take(&mut inbox.arrivals),
-                    burst,
-                    std::mem::take(&mut inbox.confirming),
-                    inbox.stop,
-                )
-            };
-            for session in arrivals {
-                self.arrive(session);
-            }
-            if !notices.is_empty() {
-                self.fan_out(&notices);
-            }
-            if !confirming.is_empty() {
-                self.confirming.extend(confirming);
-                self.confirm_every = CONFIRM_FIRST;
-            }
-            self.confirm();
-            self.tick();
-            if stop {
-                for index in 0..self.sessions.len() {
-                    self.finish(index, CloseReason::ShuttingDown);
-                }
+            let events = ready.iter().filter(|event| event.token() != WAKE).map(|event| {
+                let readable = event.is_readable() || event.is_read_closed();
+                (event.token().0, readable, event.is_writable())
+            });
+            if !self.turn(events, Instant::now()) {
                 return;
             }
         }
+    }
+
+    /// How long nothing may happen before there is something to do.
+    pub(crate) fn patience(&self, now: Instant) -> Duration {
+        if !self.unread.is_empty() || self.notices_left {
+            return Duration::ZERO;
+        }
+        let since = now.duration_since(self.started);
+        let tick = Duration::from_secs(u64::from(self.second) + 1).saturating_sub(since);
+        if self.confirming.is_empty() { tick } else { tick.min(self.confirm_every) }
+    }
+
+    /// Serves sessions whose sockets can be read or written, and whatever else is to do; whether there will be
+    /// another turn.
+    pub(crate) fn turn(
+        &mut self,
+        ready: impl IntoIterator<Item = (usize, bool, bool)>,
+        now: Instant,
+    ) -> bool {
+        let mut unread = std::mem::take(&mut self.unread);
+        for (index, readable, writable) in ready {
+            self.serve(index, readable, writable);
+        }
+        // A session that an event told of as well is in the list twice.
+        unread.sort_unstable();
+        unread.dedup();
+        for index in unread {
+            self.serve(index, true, false);
+        }
+        let (arrivals, notices, confirming, stop) = {
+            let mut inbox = self.inbox.lock();
+            inbox.woken = false;
+            let inbox = &mut *inbox;
+            let burst = inbox.burst();
+            self.notices_left = !inbox.notices.is_empty();
+            (std::mem::take(&mut inbox.arrivals), burst, std::mem::take(&mut inbox.confirming), inbox.stop)
+        };
+        for session in arrivals {
+            self.arrive(session);
+        }
+        if !notices.is_empty() {
+            self.fan_out(&notices);
+        }
+        if !confirming.is_empty() {
+            self.confirming.extend(confirming);
+            self.confirm_every = CONFIRM_FIRST;
+        }
+        self.confirm();
+        self.tick(now);
+        if stop {
+            for index in 0..self.sessions.len() {
+                self.finish(index, CloseReason::ShuttingDown);
+            }
+        }
+        !stop
     }
 
     fn arrive(&mut self, session: Arc<Session>) {
@@ -182,11 +194,9 @@ impl Shard {
         });
         session.hear(self.second);
         self.wheel[(self.second % self.heartbeat) as usize].push((index, session.id()));
-        let fd = session.socket().as_raw_fd();
         let read_ahead = session.inbound.lock().is_some();
         self.sessions[index] = Some(Arc::clone(&session));
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(e) = self.poll.registry().register(&mut SourceFd(&fd), Token(index), interest) {
+        if let Err(e) = session.socket().register(self.poll.registry(), index) {
             self.finish(index, CloseReason::Failed(e.kind()));
         } else if read_ahead {
             self.serve(index, true, false);
@@ -317,8 +327,8 @@ impl Shard {
         }
     }
 
-    fn tick(&mut self) {
-        while self.started.elapsed() >= Duration::from_secs(u64::from(self.second) + 1) {
+    fn tick(&mut self, now: Instant) {
+        while now.duration_since(self.started) >= Duration::from_secs(u64::from(self.second) + 1) {
             self.second += 1;
             let slot = self.second % self.heartbeat;
             let due = std::mem::take(&mut self.wheel[slot as usize]);
@@ -363,7 +373,7 @@ impl Shard {
             None => session.close(reason.clone()),
         }
         self.drain(&session);
-        let _ = self.poll.registry().deregister(&mut SourceFd(&session.socket().as_raw_fd()));
+        let _ = session.socket().deregister(self.poll.registry());
         self.free.push(index);
         self.events.on_closed(&session, &reason);
     }

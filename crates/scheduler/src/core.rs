@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use msgserver_access::Access;
 use msgserver_message::{Seq, SessionId, UserId};
@@ -12,6 +12,7 @@ use msgserver_pool::{CloseReason, Events, Reactor, Session};
 use msgserver_protocol::{ByeCode, Encoder, ServerFrame};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::grants::Grants;
@@ -89,6 +90,16 @@ impl Scheduler {
     /// # Errors
     /// What the system says if there are no more threads or descriptors.
     pub fn start(parts: Parts, settings: Settings) -> io::Result<Self> {
+        let options = settings.reactor.clone();
+        Self::start_on(parts, settings, |events| Reactor::start(&options, events))
+    }
+
+    /// Starts the workers, on a reactor that somebody else makes.
+    pub(crate) fn start_on(
+        parts: Parts,
+        settings: Settings,
+        reactor: impl FnOnce(&Arc<dyn Events>) -> io::Result<Reactor>,
+    ) -> io::Result<Self> {
         let encoders = parts.doors.iter().map(|door| door.encoder.clone()).collect();
         let whole = Arc::new(Occupancy::of_server(settings.max_connections));
         let of_door = |door: &Door| Arc::new(Occupancy::of_door(door.max_connections, &whole));
@@ -125,7 +136,7 @@ impl Scheduler {
             settings,
         });
         let events: Arc<dyn Events> = Arc::new(FromReactor(Arc::clone(&core)));
-        let _ = core.reactor.set(Reactor::start(&core.settings.reactor, &events)?);
+        let _ = core.reactor.set(reactor(&events)?);
         for _ in 0..core.settings.min_parallel.max(1) {
             core.add_worker(false);
         }
@@ -277,12 +288,13 @@ impl Core {
     /// Wakes parked lanes when their time has come.
     async fn keep_time(self: Arc<Self>) {
         loop {
-            let next = self.parts.queue.wake_due(Instant::now());
+            let next = self.parts.queue.wake_due(Instant::now().into_std());
             self.work.notify_one();
             match next {
                 None => self.parked.notified().await,
                 Some(next) => {
                     tokio::select! {
+                        biased;
                         () = tokio::time::sleep_until(next.into()) => {}
                         () = self.parked.notified() => {}
                     }

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use msgserver_message::{Message, Seq, Stage, Timestamp, UserId};
 use msgserver_persistence::{Store, StoreError};
 use msgserver_pool::{Sent, Session};
 use msgserver_protocol::{Acknowledgement, Delivery};
 use msgserver_queue::Lane;
+use tokio::time::Instant;
 
 use crate::core::Core;
 use crate::{FailedDelivery, FailureReason, Taken};
@@ -83,7 +84,7 @@ impl Core {
         if !rest.is_empty() {
             again = Some(again.unwrap_or(self.settings.resend_interval));
         }
-        self.parts.queue.give_back(&user, rest, again.map(|wait| Instant::now() + wait));
+        self.parts.queue.give_back(&user, rest, again.map(|wait| (Instant::now() + wait).into_std()));
         if again.is_some() {
             self.parked.notify_one();
         }

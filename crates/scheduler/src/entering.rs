@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use msgserver_persistence::Cursor;
-use msgserver_pool::{CloseReason, Session, SessionSetup, Standing};
+use msgserver_pool::{CloseReason, Connection, Session, SessionSetup, Standing};
 use msgserver_protocol::{ByeCode, Cipher, ServerFrame};
 
 use crate::core::Core;
@@ -54,7 +54,7 @@ impl Core {
     pub(crate) async fn enter(
         self: &Arc<Self>,
         expected: Expected,
-        socket: io::Result<std::net::TcpStream>,
+        socket: io::Result<impl Into<Connection>>,
         head: Bytes,
     ) -> Option<Weak<Session>> {
         let (user, device) = (expected.guest.user.clone(), expected.guest.device.clone());
@@ -76,7 +76,7 @@ impl Core {
     pub(crate) fn enter_now(
         self: &Arc<Self>,
         expected: Expected,
-        socket: std::net::TcpStream,
+        socket: impl Into<Connection>,
         head: Bytes,
     ) -> io::Result<Weak<Session>> {
         let Expected { guest, encoding, place, cursor, turn } = expected;

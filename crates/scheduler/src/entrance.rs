@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use msgserver_access::Scope;
+use msgserver_access::{Gate, Scope};
 use msgserver_message::{DeviceId, Seq, UserId};
 use msgserver_persistence::StoreError;
 use msgserver_pool::{CloseReason, Session};
@@ -32,13 +32,13 @@ pub struct Visitor {
 
 /// A client for whom everything is ready but its connection.
 pub struct Admitted {
-    core: Arc<Core>,
-    expected: Expected,
+    pub(crate) core: Arc<Core>,
+    pub(crate) expected: Expected,
 }
 
 /// A session that another door has brought online.
 #[derive(Debug, Clone)]
-pub struct Entered(Weak<Session>);
+pub struct Entered(pub(crate) Weak<Session>);
 
 impl Entered {
     /// Ends the session as an answer ends that is complete, if it is still there.
@@ -56,6 +56,12 @@ impl Scheduler {
         self.core.encoders.iter().position(|encoder| {
             encoder.protocol().name() == protocol && encoder.serializer().name() == serializer
         })
+    }
+
+    /// What is asked of who comes in.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.core.settings.gate
     }
 
     /// Whether clients have to prove who they are.

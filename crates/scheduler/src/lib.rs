@@ -79,6 +79,8 @@ mod redelivery;
 mod refusal;
 mod seldom;
 mod settings;
+#[cfg(feature = "simulation")]
+mod simulation;
 mod telling;
 mod turnstile;
 

@@ -318,6 +318,7 @@ impl Core {
                 }
             };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(wait) => {}
                 () = self.schedule.notified() => {}
                 _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -358,6 +359,7 @@ impl Core {
             };
             let wait = if more { Duration::from_millis(100) } else { SWEEP_EVERY };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(wait) => {}
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             }

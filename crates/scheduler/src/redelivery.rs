@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use msgserver_message::Timestamp;
 use msgserver_pool::Session;
 use msgserver_protocol::Acknowledgement;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::core::Core;
 
@@ -52,7 +53,7 @@ impl Redelivery {
             match first {
                 None => self.came.notified().await,
                 Some(due) => {
-                    tokio::time::sleep_until(due.into()).await;
+                    tokio::time::sleep_until(due).await;
                     if let Some((_, session)) = self.sessions.lock().pop_front() {
                         return session;
                     }

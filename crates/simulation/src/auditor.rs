@@ -17,6 +17,8 @@ use crate::trace::Trace;
 pub(crate) enum Answer {
     /// Accepted, for the first time.
     New,
+    /// Accepted, for the first time or as before.
+    Taken,
     /// Accepted, as before.
     Duplicate,
     /// Refused for good.
@@ -43,6 +45,14 @@ struct Fate {
     cancelling: u32,
 }
 
+impl Fate {
+    /// Whether its time may have been over when the clock was at `latest`.
+    fn may_have_expired(&self, latest: Timestamp) -> bool {
+        let starts = self.order.deliver_at.map_or(self.submitted_wall, |at| at.max(self.submitted_wall));
+        self.order.ttl.is_some_and(|ttl| starts.saturating_add(ttl) <= latest)
+    }
+}
+
 /// Hears from publishers and clients what they have asked for and got, and tells the first promise that is broken.
 /// Clones are the same auditor.
 #[derive(Debug, Clone)]
@@ -52,8 +62,9 @@ pub(crate) struct Auditor {
     trace: Trace,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Books {
+    trace: Trace,
     step: u64,
     fates: Vec<Fate>,
     devices: BTreeMap<(UserId, DeviceId), DeviceLog>,
@@ -66,8 +77,16 @@ struct Books {
 
 impl Auditor {
     pub(crate) fn new(clock: Clock, trace: Trace, limit: u64) -> Self {
-        let books = Arc::new(Mutex::new(Books { limit, ..Books::default() }));
-        Self { books, clock, trace }
+        let books = Books {
+            trace: trace.clone(),
+            step: 0,
+            fates: Vec::new(),
+            devices: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            limit,
+            broken: None,
+        };
+        Self { books: Arc::new(Mutex::new(books)), clock, trace }
     }
 
     pub(crate) fn broken(&self) -> Option<Broken> {
@@ -150,14 +169,19 @@ impl Auditor {
         books.check_cancelled(number);
     }
 
-    /// A device says hello.
-    pub(crate) fn hello(&self, user: &UserId, device: &DeviceId, acknowledges: bool) {
+    /// A device says hello; gives the number of its connection.
+    pub(crate) fn hello(&self, user: &UserId, device: &DeviceId, acknowledges: bool) -> u64 {
         self.trace.note(format_args!("hello {user}/{device}"));
         let books = &mut *self.books.lock();
         books.step += 1;
         let key = (user.clone(), device.clone());
-        let log = books.devices.entry(key).or_insert_with(|| DeviceLog::new(books.step, acknowledges));
-        log.begin_connection();
+        let log = books.devices.entry(key).or_insert_with(|| DeviceLog::new(acknowledges));
+        log.begin_connection()
+    }
+
+    /// Whether a client still listens to its connection of this number, and not to a later one.
+    pub(crate) fn listens(&self, user: &UserId, device: &DeviceId, connection: u64) -> bool {
+        self.books.lock().log(user, device).connection == connection
     }
 
     /// It is welcome, and its cursor stands at `cursor`.
@@ -194,8 +218,9 @@ impl Auditor {
         let latest = if fate.answered.is_some() { fate.answered_wall } else { self.clock.latest() };
         let starts = fate.order.deliver_at.map_or(latest, |at| at.max(latest));
         let expired = fate.order.ttl.is_some_and(|ttl| starts.saturating_add(ttl) <= sent_at);
+        let was_over = fate.may_have_expired(self.clock.latest());
         let log = books.log(user, device);
-        let taken = log.take(seq, number, redelivered).and_then(|fresh| {
+        let taken = log.take(seq, number, redelivered, was_over).and_then(|fresh| {
             if fresh {
                 log.check_order(number, priority, submitted, answered).map(|()| fresh)
             } else {
@@ -251,6 +276,20 @@ impl Auditor {
         self.books.lock().log(user, device).last()
     }
 
+    /// All is over, and this is left.
+    pub(crate) fn at_rest(&self, missing: Option<String>, scheduled: bool, stored: u64) {
+        if let Some(missing) = missing {
+            self.fail(Promise::AcceptedIsKept, missing);
+        }
+        if scheduled {
+            self.fail(Promise::ComesToRest, "something is scheduled still");
+        }
+        if stored > 0 {
+            let detail = format!("{stored} messages are kept that every device has acknowledged");
+            self.fail(Promise::PassedIsTrimmed, detail);
+        }
+    }
+
     /// What is missing when all is over.
     pub(crate) fn missing(&self) -> Option<String> {
         let books = self.books.lock();
@@ -269,7 +308,9 @@ impl Auditor {
 
 impl Books {
     fn fail(&mut self, promise: Promise, detail: impl Into<String>) {
-        self.broken.get_or_insert_with(|| Broken { promise, detail: detail.into() });
+        let detail = detail.into();
+        self.trace.note(format_args!("BROKEN {promise}: {detail}"));
+        self.broken.get_or_insert(Broken { promise, detail });
     }
 
     fn log(&mut self, user: &UserId, device: &DeviceId) -> &mut DeviceLog {
@@ -300,8 +341,6 @@ impl Books {
     /// Whether a user may never get a message that was accepted.
     fn is_excused(&self, fate: &Fate, user: &UserId, now: Timestamp) -> bool {
         let order = &fate.order;
-        let starts = order.deliver_at.map_or(fate.submitted_wall, |at| at.max(fate.submitted_wall));
-        let may_have_expired = order.ttl.is_some_and(|ttl| starts.saturating_add(ttl) <= now);
         let may_be_before = |other: &Fate| {
             other.answered.is_some_and(|answered| answered < fate.submitted)
                 && other.order.deliver_at.is_none()
@@ -316,7 +355,7 @@ impl Books {
             });
         let to_user = self.fates.iter().filter(|fate| fate.order.users.contains(user)).count() as u64;
         let taken_back = fate.taken_back || fate.cancelling > 0;
-        may_have_expired || collapsed || taken_back || to_user > self.limit
+        fate.may_have_expired(now) || collapsed || taken_back || to_user > self.limit
     }
 }
 

@@ -10,6 +10,8 @@ use crate::promise::{Broken, Promise};
 /// What one client has got; what it keeps itself is the last number.
 #[derive(Debug)]
 pub(crate) struct DeviceLog {
+    /// How often it has connected.
+    pub(crate) connection: u64,
     /// Whether it has numbers, and acknowledges them.
     acknowledges: bool,
     welcome: Option<u64>,
@@ -25,6 +27,7 @@ pub(crate) struct DeviceLog {
     latest: [u64; 3],
     /// What came on this connection without a number: there it comes in order.
     on_connection: Vec<Number>,
+    seqs_on_connection: BTreeSet<Seq>,
 }
 
 fn broken<T>(promise: Promise, detail: String) -> Result<T, Broken> {
@@ -32,8 +35,9 @@ fn broken<T>(promise: Promise, detail: String) -> Result<T, Broken> {
 }
 
 impl DeviceLog {
-    pub(crate) fn new(_hello: u64, acknowledges: bool) -> Self {
+    pub(crate) fn new(acknowledges: bool) -> Self {
         Self {
+            connection: 0,
             acknowledges,
             welcome: None,
             is_first: false,
@@ -44,11 +48,15 @@ impl DeviceLog {
             has: BTreeSet::new(),
             latest: [0; 3],
             on_connection: Vec::new(),
+            seqs_on_connection: BTreeSet::new(),
         }
     }
 
-    pub(crate) fn begin_connection(&mut self) {
+    pub(crate) fn begin_connection(&mut self) -> u64 {
+        self.connection += 1;
         self.on_connection.clear();
+        self.seqs_on_connection.clear();
+        self.connection
     }
 
     pub(crate) fn welcome(&mut self, step: u64, cursor: Seq, is_first: bool) {
@@ -63,6 +71,7 @@ impl DeviceLog {
         seq: Option<Seq>,
         number: Number,
         redelivered: bool,
+        was_over: bool,
     ) -> Result<bool, Broken> {
         let Some(seq) = seq else {
             if self.on_connection.contains(&number) {
@@ -71,6 +80,7 @@ impl DeviceLog {
             self.on_connection.push(number);
             return Ok(self.has.insert(number));
         };
+        self.seqs_on_connection.insert(seq);
         if let Some(before) = self.seen.insert(seq, number) {
             if before != number {
                 let detail = format!("got {seq} as message {before} and as message {number}");
@@ -82,6 +92,10 @@ impl DeviceLog {
             return Ok(false);
         }
         if seq <= self.last {
+            if was_over {
+                // It was passed over, and then the clock was set back: the client passes over it as well.
+                return Ok(false);
+            }
             return broken(Promise::InOrder, format!("got {seq} after {}, for the first time", self.last));
         }
         self.last = seq;
@@ -119,7 +133,7 @@ impl DeviceLog {
     }
 
     pub(crate) fn in_flight(&self) -> usize {
-        self.seen.range(self.acknowledged.next()..).count()
+        self.seqs_on_connection.range(self.acknowledged.next()..).count()
     }
 
     pub(crate) fn last(&self) -> Seq {

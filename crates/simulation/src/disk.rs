@@ -94,11 +94,6 @@ impl Disk {
         (state.dead, state.calls_left, state.faults) = (false, calls, faults);
     }
 
-    /// The disk is well from now on.
-    pub(crate) fn heal(&self) {
-        self.state.lock().faults = 0;
-    }
-
     pub(crate) fn is_dead(&self) -> bool {
         self.state.lock().dead
     }

@@ -1,7 +1,7 @@
 //! The server's decisions under a simulated clock, network and disk, from a seed.
 //!
-//! The real code runs: the rules of inboxes, the journal and its recovery. Simulated are only the edges: time, the
-//! disk, randomness. The process dies again and again, at any call of the disk or at any moment, and what was not
+//! The real code runs: the rules of inboxes, the journal and its recovery, the scheduler with its lanes, the sessions
+//! and what a reactor's thread does. Simulated are only the edges: time, sockets, the disk, randomness. The process dies again and again, at any call of the disk or at any moment, and what was not
 //! synced is gone, in parts and in any order. An [`Auditor`](Promise) knows what was promised to whom, and names the
 //! first promise that is broken.
 //!
@@ -19,10 +19,13 @@ use std::fmt;
 
 mod auditor;
 mod chance;
+mod client;
 mod clock;
+mod delivery;
 mod device;
 mod disk;
 mod inboxes;
+mod network;
 mod order;
 mod promise;
 mod publisher;
@@ -37,12 +40,20 @@ pub use promise::{Broken, Promise};
 pub enum Scene {
     /// The store alone.
     Inboxes,
+    /// The whole way of a message, from its publisher to the devices.
+    Delivery,
+}
+
+impl Scene {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Inboxes, Self::Delivery];
 }
 
 impl fmt::Display for Scene {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Inboxes => "inboxes",
+            Self::Delivery => "delivery",
         })
     }
 }
@@ -63,6 +74,7 @@ pub fn run(scene: Scene, seed: u64) -> Outcome {
     msgserver_message::simulation::set_edge(Some(Box::new(world.clock.clone())));
     match scene {
         Scene::Inboxes => inboxes::run(&mut world),
+        Scene::Delivery => delivery::run(&mut world),
     }
     msgserver_message::simulation::set_edge(None);
     Outcome { broken: world.auditor.broken(), trace: world.trace.into_lines() }

@@ -35,7 +35,7 @@ fn range(text: &str) -> Result<(u64, u64), String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let scenes = arguments.scene.map_or(vec![Scene::Inboxes], |scene| vec![scene]);
+    let scenes = arguments.scene.map_or(Scene::ALL.to_vec(), |scene| vec![scene]);
     let mut faults = 0;
     for scene in scenes {
         faults += match arguments.seed {

@@ -26,6 +26,8 @@ pub enum Promise {
     AgainIsMarked,
     /// A cursor stands where its device has acknowledged, and no further.
     CursorFollowsAck,
+    /// A device may acknowledge what it was sent.
+    AckIsTaken,
     /// No more is in flight to a device than its window holds.
     WindowHolds,
     /// What every device has acknowledged is not kept.

@@ -11,12 +11,14 @@ use msgserver_persistence::{
 use tokio::sync::Notify;
 
 use crate::chance::Chance;
+use crate::trace::Trace;
 
 /// The real store, reached after a while, and answering after a while: so that what asks meets what others do.
 #[derive(Debug)]
 pub(crate) struct Timed {
     pub(crate) store: DiskStore,
     pub(crate) chance: Chance,
+    pub(crate) trace: Trace,
     pub(crate) longest: Duration,
     /// Told when there may be something to write.
     pub(crate) came: Arc<Notify>,
@@ -30,6 +32,10 @@ impl Timed {
         tokio::time::sleep(self.chance.pause(self.longest)).await;
         done
     }
+}
+
+fn outcome<T>(of: &Result<T, StoreError>) -> String {
+    of.as_ref().err().map_or_else(|| "done".to_owned(), ToString::to_string)
 }
 
 #[async_trait]
@@ -47,11 +53,18 @@ impl Store for Timed {
     }
 
     async fn open(&self, user: &UserId, device: &DeviceId) -> Result<Cursor, StoreError> {
-        self.later(self.store.open(user, device)).await
+        let opened = self.later(self.store.open(user, device)).await;
+        if let Ok(Cursor { acknowledged, sent, last, .. }) = opened {
+            self.trace
+                .note(format_args!("opened {user}/{device} at {acknowledged}, sent {sent}, last {last}"));
+        }
+        opened
     }
 
     async fn leave(&self, user: &UserId, device: &DeviceId, sent: Seq) -> Result<(), StoreError> {
-        self.later(self.store.leave(user, device, sent)).await
+        let left = self.later(self.store.leave(user, device, sent)).await;
+        self.trace.note(format_args!("left {user}/{device}, sent up to {sent}: {}", outcome(&left)));
+        left
     }
 
     async fn read(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
@@ -59,7 +72,9 @@ impl Store for Timed {
     }
 
     async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError> {
-        self.later(self.store.acknowledge(user, device, upto)).await
+        let noted = self.later(self.store.acknowledge(user, device, upto)).await;
+        self.trace.note(format_args!("noted {user}/{device} {upto}: {}", outcome(&noted)));
+        noted
     }
 
     async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError> {

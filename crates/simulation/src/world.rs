@@ -90,6 +90,22 @@ impl World {
         }
     }
 
+    /// Else what is due would have to wait until a clock that was set back is where it was.
+    pub(crate) fn catch_up_clock(&self) {
+        let behind = self.clock.latest().as_millis() - self.clock.wall().as_millis();
+        self.clock.jump(behind as i64);
+    }
+
+    /// Whether inboxes are so small that messages may be dropped.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limits.messages < Limits::default().messages
+    }
+
+    /// Whether the device at this place speaks the old protocol.
+    pub(crate) fn is_old(&self, device: usize) -> bool {
+        device % 3 == 1
+    }
+
     pub(crate) fn doom(&self) -> Doom {
         let chance = &self.chance;
         Doom {
@@ -161,6 +177,7 @@ impl World {
         let timed = Timed {
             store,
             chance: self.chance.clone(),
+            trace: self.trace.clone(),
             longest: self.slowness,
             came: Arc::new(Notify::new()),
         };

@@ -7,11 +7,11 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 const LEAST_RESERVE: u64 = 32;
 const MOST_RESERVE: u64 = 1024;
 
-/// Raises the limit as far as it may go, and gives how many connections the doors may take of it.
+/// Raises the limit as far as it may go, and gives it; nothing if there is none.
 ///
 /// Most systems start a process with 1,024, for the sake of programs that use `select`, and let it have far
 /// more.
-pub(crate) fn for_connections() -> usize {
+pub(crate) fn raise() -> Option<u64> {
     let mut limit = getrlimit(Resource::Nofile);
     let soft = limit.current;
     limit.current = limit.maximum;
@@ -19,7 +19,12 @@ pub(crate) fn for_connections() -> usize {
         tracing::warn!(%fault, ?soft, "the limit of open files cannot be raised");
         limit.current = soft;
     }
-    limit.current.map_or(usize::MAX, |limit| usize::try_from(beside_reserve(limit)).unwrap_or(usize::MAX))
+    limit.current
+}
+
+/// Raises the limit, and gives how many connections the doors may take of it.
+pub(crate) fn for_connections() -> usize {
+    raise().map_or(usize::MAX, |limit| usize::try_from(beside_reserve(limit)).unwrap_or(usize::MAX))
 }
 
 fn beside_reserve(limit: u64) -> u64 {

@@ -113,8 +113,17 @@ pub(crate) fn announce(configuration: &Configuration, doors: &[OpenDoor]) {
             let usual = door.address == SocketAddr::from(([127, 0, 0, 1], usual));
             if usual { String::new() } else { format!("--url {scheme}://{} ", door.address) }
         };
-        let proof = if configuration.shared_secret.is_some() { " --token SECRET" } else { "" };
-        let key = if configuration.api_key.is_some() { "--api-key SECRET " } else { "" };
+        let proof = match configuration.shared_secret {
+            Some(_) => " --token SECRET",
+            None if configuration.tokens.ask() => " --token TOKEN",
+            None => "",
+        };
+        let key = match configuration.api_key {
+            Some(_) => "--api-key SECRET ",
+            None if !configuration.api_keys.is_empty() => "--api-key KEY ",
+            None if configuration.tokens.ask() => "--api-key TOKEN ",
+            None => "",
+        };
         let (frame, http) = (url(frame, "tcp", 3367), url(http, "http", 3365));
         eprintln!("\nIn a second terminal:  msgserver listen {frame}--user ada{proof}");
         eprintln!("and in a third:        msgserver send {http}{key}--to ada hello");

@@ -1,14 +1,18 @@
 //! The commands.
 
+mod bench;
 mod config;
 mod configuration;
 mod descriptors;
 mod doors;
+mod gate;
 mod listen;
 mod log;
 mod ready_file;
 mod send;
 mod serve;
+mod store;
+mod token;
 
 use std::process::ExitCode;
 
@@ -30,8 +34,14 @@ enum Command {
     Send(send::Send),
     /// Connect as a client; print what arrives and acknowledge it
     Listen(listen::Listen),
+    /// Make an access token for a user or for a publisher, or an API key
+    Token(token::Token),
+    /// Put a load on a server, and on the floor beside it, and report what both took
+    Bench(Box<bench::Bench>),
     /// Check a configuration, or print what is in force
     Config(config::Config),
+    /// Check, count, export or import a disk store that no server is using
+    Store(store::Store),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -45,7 +55,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Send(send) => send.run(),
         Command::Listen(listen) => listen.run(),
+        Command::Token(token) => token.run(),
+        Command::Bench(bench) => bench.run(),
         Command::Config(config) => config.run(),
+        Command::Store(store) => store.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "msgserver", &mut std::io::stdout());
             Ok(())

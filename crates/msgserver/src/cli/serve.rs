@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::configuration::{Configuration, Flags, InForce, Listener, LogFormat, StoreChoice, Webhook};
 use super::doors::{self, Behind, OpenDoor};
 use super::ready_file::ReadyFile;
-use super::{Fault, descriptors, log};
+use super::{Fault, descriptors, gate, log};
 
 #[derive(Args)]
 #[command(
@@ -115,14 +115,20 @@ async fn build(configuration: &Configuration, webhooks: Option<Webhooks>) -> Res
     let mut settings = configuration.settings.clone();
     let limit = configuration.max_connections.unwrap_or(usize::MAX);
     settings.max_connections = limit.min(descriptors::for_connections());
+    // Its directory is this server's own from here on.
+    let store = open_store(configuration).await?;
+    let gate = gate::build(configuration)?;
     settings.publishers = match &configuration.api_key {
         Some(key) => Publishers::WithKey(key.as_str().into()),
+        // Who proves to be a user has not proven to be a publisher.
+        None if configuration.shared_secret.is_some() || !gate.is_open() => Publishers::Nobody,
         None => Publishers::Everybody,
     };
     let listen = &configuration.listen;
     let mut builder = Server::builder()
         .settings(settings)
-        .shared_store(open_store(configuration).await?)
+        .gate(gate)
+        .shared_store(store)
         .protocol(listen.protocol)
         .serializer(listen.serializer)
         .encryption(encryption(listen));

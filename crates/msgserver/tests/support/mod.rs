@@ -7,9 +7,11 @@
     reason = "each test file uses a part; a test that meets an error has to end"
 )]
 
+mod application;
 mod clients;
 mod http;
 mod redis;
+pub mod tokens;
 
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
@@ -21,6 +23,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 pub use self::redis::Redis;
+pub use application::Application;
 pub use clients::Client;
 pub use http::Http;
 

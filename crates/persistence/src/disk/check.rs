@@ -1,14 +1,15 @@
 //! What operators ask of a store.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::filesystem::Local;
-use super::shared::Shared;
+use super::filesystem::Filesystem;
+use super::shared::{AllRows, Shared};
 use super::{DiskStore, journal, unavailable};
 use crate::StoreError;
 use crate::inboxes::Checking;
-use crate::inboxes::tables::{Rows, Table};
+use crate::inboxes::tables::{self, Table};
 
 /// What stands in a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub struct Recovery {
     pub dropped_bytes: u64,
     /// What was damaged and is lost, each in words.
     pub lost: Vec<String>,
+    /// What was damaged and is mended from a copy, each in words.
+    pub mended: Vec<String>,
 }
 
 impl DiskStore {
@@ -59,15 +62,18 @@ impl DiskStore {
         Ok(self.shared()?.recovery.clone())
     }
 
-    /// Counts what stands in the store. Reads all of it.
+    /// Counts what can be read in the store. Reads all of it.
     ///
     /// # Errors
-    /// [`StoreError::Closed`], [`StoreError::Corrupt`] if something cannot be read.
+    /// [`StoreError::Closed`], [`StoreError::Unavailable`].
     pub fn stats(&self) -> Result<Stats, StoreError> {
         let shared = self.shared()?;
         let count = |table| -> Result<u64, StoreError> {
             let mut rows = 0;
-            walk_in_parts(&shared, table, &mut |_, _| rows += 1)?;
+            walk_in_parts(&shared, table, &mut BTreeSet::new(), &mut |_, _, _| {
+                rows += 1;
+                Ok(())
+            })?;
             Ok(rows)
         };
         Ok(Stats {
@@ -76,7 +82,7 @@ impl DiskStore {
             messages: count(Table::Log)?,
             scheduled: count(Table::Schedule)?,
             receipts: count(Table::Messages)?,
-            journal_bytes: journal_bytes(&shared.journals()).map_err(unavailable)?,
+            journal_bytes: journal_bytes(&*shared.files, &shared.journals()).map_err(unavailable)?,
             row_bytes: shared.engine.bytes(),
         })
     }
@@ -88,23 +94,20 @@ impl DiskStore {
     /// [`StoreError::Closed`], [`StoreError::Unavailable`].
     pub fn check(&self) -> Result<Checked, StoreError> {
         let shared = self.shared()?;
-        let mut checked = Checked { faults: shared.recovery.lost.clone(), ..Checked::default() };
-        let mut users = Vec::new();
+        let Recovery { mended, lost, .. } = &shared.recovery;
+        let mut checked = Checked { faults: [&mended[..], lost].concat(), ..Checked::default() };
+        let mut users = BTreeSet::new();
         for table in Table::ALL {
-            let mut faults = Vec::new();
-            let walked = walk_in_parts(&shared, table, &mut |key, value| {
-                faults.extend(Checking::row(table, key, value).err().map(|fault| fault.to_string()));
-                if table == Table::Users {
+            let mut lost = BTreeSet::new();
+            walk_in_parts(&shared, table, &mut lost, &mut |_, key, value| {
+                checked.faults.extend(Checking::row(table, key, value).err().map(|fault| fault.to_string()));
+                // What is known of an inbox may be what is damaged.
+                if matches!(table, Table::Users | Table::Devices | Table::Log) {
                     users.extend(Checking::user(key));
                 }
-            });
-            checked.faults.append(&mut faults);
-            match walked {
-                Err(StoreError::Corrupt { detail, .. }) => {
-                    checked.faults.push(format!("table {table:?}: {detail}"));
-                }
-                walked => walked?,
-            }
+                Ok(())
+            })?;
+            checked.faults.extend(lost);
         }
         for user in users {
             checked.messages += Checking::new(&shared.rows()).inbox(&user, &mut checked.faults)?;
@@ -113,25 +116,29 @@ impl DiskStore {
     }
 }
 
-/// Walks over a table without keeping commits from being made for long.
-fn walk_in_parts(
+/// What is done with a row of a walk, beside all others.
+type VisitIn<'v> = dyn FnMut(&AllRows<'_>, &[u8], &[u8]) -> Result<(), StoreError> + 'v;
+
+/// Walks over what can be read of a table, without keeping commits from being made for long.
+pub(super) fn walk_in_parts(
     shared: &Shared,
     table: Table,
-    visit: &mut dyn FnMut(&[u8], &[u8]),
+    lost: &mut BTreeSet<String>,
+    visit: &mut VisitIn<'_>,
 ) -> Result<(), StoreError> {
     const PART: usize = 1000;
-    let (mut from, to) = (Vec::new(), vec![u8::MAX; 1024]);
+    let (mut from, to) = (Vec::new(), tables::end_of(&[]));
     loop {
-        let mut rows = 0;
-        let mut last = Vec::new();
-        shared.rows().walk(table, &from, &to, &mut |key, value| {
-            visit(key, value);
-            rows += 1;
+        let (mut count, mut last) = (0, Vec::new());
+        let rows = shared.rows();
+        rows.walk_readable((table, &from, &to), lost, &mut |key, value| {
+            visit(&rows, key, value)?;
+            count += 1;
             last.clear();
             last.extend_from_slice(key);
-            Ok(if rows < PART { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+            Ok(if count < PART { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
-        if rows < PART {
+        if count < PART {
             return Ok(());
         }
         last.push(0);
@@ -139,7 +146,7 @@ fn walk_in_parts(
     }
 }
 
-fn journal_bytes(directory: &Path) -> std::io::Result<u64> {
-    let numbers = journal::numbers(&Local, directory)?.into_iter();
+fn journal_bytes(files: &dyn Filesystem, directory: &Path) -> std::io::Result<u64> {
+    let numbers = journal::numbers(files, directory)?.into_iter();
     numbers.map(|number| Ok(std::fs::metadata(journal::path(directory, number))?.len())).sum()
 }

@@ -7,9 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lsm_tree::compaction::Leveled;
-use lsm_tree::{AbstractTree, AnyTree, Cache, Config, DescriptorTable, Guard, SequenceNumberCounter};
+use lsm_tree::{
+    AbstractTree, AnyTree, Cache, Config, DescriptorTable, Guard, SequenceNumberCounter, UserKey,
+};
 
-use super::unavailable;
+use super::copies::Copies;
+use super::{files, unavailable};
 use crate::StoreError;
 use crate::inboxes::tables::{Row, Rows, Table, Visit};
 use crate::inboxes::{Changed, corrupt};
@@ -27,7 +30,30 @@ pub(super) trait Sorted: Rows + Debug + Send + Sync {
     fn compact(&self) -> Result<bool, StoreError>;
     /// How many bytes the files take.
     fn bytes(&self) -> u64;
+
+    /// Walks over the keys that can be read with `from <= key < to`, in order, and what is damaged between them. A
+    /// key may be one of a row that is deleted, or that itself cannot be read.
+    fn walk_keys(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut VisitKey<'_>,
+    ) -> Result<(), StoreError> {
+        self.walk(table, from, to, &mut |key, _| visit(Key::Readable(key)))
+    }
 }
+
+/// A step of a walk over keys.
+pub(super) enum Key<'k> {
+    /// This key is in a file that can be read here.
+    Readable(&'k [u8]),
+    /// A stretch of a file that cannot be read, between two keys of it that can.
+    Lost { file: String, before: Option<&'k [u8]>, behind: Option<&'k [u8]> },
+}
+
+/// What is done with each key, and whether the walk goes on.
+pub(super) type VisitKey<'v> = dyn FnMut(Key<'_>) -> Result<ControlFlow<()>, StoreError> + 'v;
 
 /// The tables as one tree of sorted, immutable files. Rows come in large, sorted lots and never one by one, and
 /// each lot is safe when it is in. Every block that is read is checked against its checksum.
@@ -35,10 +61,19 @@ pub(super) struct Engine {
     tree: AnyTree,
     /// What is older than this can be read.
     visible: SequenceNumberCounter,
+    copies: Copies,
 }
 
 impl Engine {
-    pub(super) fn open(directory: &Path) -> Result<Self, StoreError> {
+    /// The rows in a data directory, and what was mended there.
+    pub(super) fn open(directory: &Path) -> Result<(Self, Vec<String>), StoreError> {
+        let (copies, directory) = (directory.join("copies"), directory.join("rows"));
+        let copies = Copies::open(copies, directory.clone()).map_err(unavailable)?;
+        let mended = copies.mend().map_err(unavailable)?;
+        for what in &mended {
+            tracing::error!("{what}");
+        }
+        files::check(&directory)?;
         let (next, visible) = (SequenceNumberCounter::default(), SequenceNumberCounter::default());
         let tree = Config::new(directory, next.clone(), visible.clone())
             .use_cache(Arc::new(Cache::with_capacity_bytes(CACHE)))
@@ -48,12 +83,22 @@ impl Engine {
         let after = tree.get_highest_seqno().map_or(1, |highest| highest + 1);
         next.fetch_max(after);
         visible.fetch_max(after);
-        Ok(Self { tree, visible })
+        let engine = Self { tree, visible, copies };
+        engine.copy();
+        Ok((engine, mended))
+    }
+
+    /// Copies what tells where the rows are. Nothing is lost if it fails, unless something else is damaged.
+    fn copy(&self) {
+        if let Err(fault) = self.copies.update() {
+            tracing::warn!(%fault, "the list of the sorted files could not be copied; it is tried again later");
+        }
     }
 }
 
 impl Sorted for Engine {
     fn take(&self, changed: &Changed) -> Result<(), StoreError> {
+        self.copies.forget_list().map_err(unavailable)?;
         let mut lot = self.tree.ingestion().map_err(fault)?;
         for (table, key, value) in changed.iter() {
             let key = in_tree(table, key);
@@ -63,17 +108,92 @@ impl Sorted for Engine {
             }
             .map_err(fault)?;
         }
-        lot.finish().map_err(fault)
+        lot.finish().map_err(fault)?;
+        self.copy();
+        Ok(())
     }
 
     fn compact(&self) -> Result<bool, StoreError> {
+        self.copies.forget_list().map_err(unavailable)?;
         let before = self.tree.current_version().id();
-        self.tree.compact(Arc::new(Leveled::default()), self.visible.get()).map_err(fault)?;
-        Ok(self.tree.current_version().id() != before)
+        let compacted = self.tree.compact(Arc::new(Leveled::default()), self.visible.get()).map_err(fault);
+        self.copy();
+        compacted.map(|_| self.tree.current_version().id() != before)
     }
 
     fn bytes(&self) -> u64 {
         self.tree.disk_space()
+    }
+
+    fn walk_keys(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut VisitKey<'_>,
+    ) -> Result<(), StoreError> {
+        let Some((from, to)) = range(table, from, to) else { return Ok(()) };
+        let (from, to) = (from.map(UserKey::from), to.map(UserKey::from));
+        let version = self.tree.current_version();
+        let mut files: Vec<_> = version
+            .iter_tables()
+            .map(|file| {
+                let keys = file.range((from.clone(), to.clone()));
+                let keys = keys.map(|row| row.map(|row| row.key.user_key).map_err(fault));
+                Keys { file: file.id(), keys: Box::new(keys), next: None, before: None }
+            })
+            .collect();
+        for keys in &mut files {
+            keys.step(visit)?;
+        }
+        while let Some(next) = files.iter().filter_map(|keys| keys.next.clone()).min() {
+            if let ControlFlow::Break(()) = visit(Key::Readable(&next[1..]))? {
+                break;
+            }
+            for keys in files.iter_mut().filter(|keys| keys.next.as_ref() == Some(&next)) {
+                keys.step(visit)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The keys of one file, in order.
+struct Keys<'e> {
+    file: u64,
+    keys: Box<dyn Iterator<Item = Result<UserKey, StoreError>> + 'e>,
+    next: Option<UserKey>,
+    before: Option<UserKey>,
+}
+
+impl Keys<'_> {
+    /// Goes on to the next key that can be read.
+    fn step(&mut self, visit: &mut VisitKey<'_>) -> Result<(), StoreError> {
+        /// Blocks one after the other that cannot be read, from which on the file is given up: where its index
+        /// is damaged, there is no end of them.
+        const DAMAGED: usize = 100_000;
+
+        self.before = self.next.take();
+        let mut damaged = 0;
+        for key in self.keys.by_ref() {
+            match key {
+                Ok(key) => {
+                    self.next = Some(key);
+                    break;
+                }
+                Err(StoreError::Corrupt { .. }) if damaged < DAMAGED => damaged += 1,
+                Err(StoreError::Corrupt { .. }) => break,
+                Err(fault) => return Err(fault),
+            }
+        }
+        if damaged > 0 {
+            let edge = |key: &'_ Option<UserKey>| key.as_ref().map(|key| key[1..].to_vec());
+            let (before, behind) = (edge(&self.before), edge(&self.next));
+            let file = format!("rows/tables/{}", self.file);
+            // What is damaged ends no walk.
+            let _ = visit(Key::Lost { file, before: before.as_deref(), behind: behind.as_deref() })?;
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,8 @@
 //! What was changed since the engine last took rows over, in files that are only ever added to.
 //!
 //! A file is a header and then records. A record is what one commit has changed: its mark, the length and the
-//! checksum of its body, and a body of rows, each with a checksum of its own. `docs/store.md` draws them.
+//! checksum of its body, and a body: how much of the file was safe when it was written, and rows, each with a
+//! checksum of its own. `docs/store.md` draws them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,9 @@ use crate::inboxes::tables::Table;
 const MAGIC: &[u8; 8] = b"msgjrnl\x01";
 const HEADER: usize = 32;
 const MARK: [u8; 4] = *b"rec:";
+/// Before the body of a record, and the number that the body begins with.
 const RECORD: usize = 16;
+const SAFE: usize = 8;
 const ROW: usize = 11;
 /// Instead of the length of a value, where the row is deleted.
 const DELETED: u32 = u32::MAX;
@@ -29,6 +32,8 @@ pub(super) struct Journal {
     number: u64,
     /// What is safe, or will be with the next sync. Whatever stands behind it does not count.
     length: u64,
+    /// What is safe already.
+    safe: u64,
     buffer: Vec<u8>,
 }
 
@@ -51,7 +56,7 @@ impl Journal {
         file.add(&header)?;
         file.sync()?;
         files.sync_directory(directory)?;
-        Ok(Self { file, number, length: HEADER as u64, buffer: Vec::new() })
+        Ok(Self { file, number, length: HEADER as u64, safe: HEADER as u64, buffer: Vec::new() })
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -66,6 +71,7 @@ impl Journal {
     pub(super) fn add(&mut self, changed: &Changed) -> io::Result<()> {
         self.buffer.clear();
         self.buffer.resize(RECORD, 0);
+        self.buffer.extend_from_slice(&self.safe.to_be_bytes());
         for (table, key, value) in changed.iter() {
             write_row(&mut self.buffer, table, key, value);
         }
@@ -83,8 +89,10 @@ impl Journal {
         Ok(())
     }
 
-    pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync()
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        self.file.sync()?;
+        self.safe = self.length;
+        Ok(())
     }
 }
 
@@ -156,35 +164,38 @@ pub(super) fn length_of_the_one_before(bytes: &[u8]) -> Option<u64> {
     right.then(|| fields[16..].try_into().map(u64::from_be_bytes).ok()).flatten()
 }
 
-/// The version of the format, if this is a journal of another one.
+/// The version of the format, if this is a journal of another one and not a damaged one: whatever the version,
+/// its header has its checksum there.
 pub(super) fn other_version(bytes: &[u8]) -> Option<u8> {
-    let (magic, version) = (bytes.get(..7)?, *bytes.get(7)?);
-    (*magic == MAGIC[..7] && version != MAGIC[7]).then_some(version)
+    let (fields, sum) = bytes.get(..HEADER)?.split_at(HEADER - 8);
+    let (magic, version) = (&fields[..7], fields[7]);
+    let whole = xxh3_64(fields).to_be_bytes() == sum;
+    (whole && *magic == MAGIC[..7] && version != MAGIC[7]).then_some(version)
 }
 
 /// Reads a journal into rows. If it is known how many bytes of it count, `whole`, then what cannot be read is
-/// damaged; else what stands at its end may be of a commit that was cut short.
+/// damaged; else what stands behind all that a record calls safe may be of a commit that was cut short. Then
+/// nothing that stands behind that counts either: a disk may write what is not synced in any order.
 pub(super) fn read(bytes: &[u8], whole: Option<u64>, into: &mut Changed) -> Found {
     let mut found = Found::default();
     let end =
         whole.map_or(bytes.len(), |whole| bytes.len().min(usize::try_from(whole).unwrap_or(usize::MAX)));
     let bytes = &bytes[..end];
+    let safe = if whole.is_some() { end } else { safe_length(bytes) };
     let mut at = HEADER.min(end);
     while at < end {
-        if let Some(body) = record(&bytes[at..]) {
-            read_rows(body, at + RECORD, into, &mut found.lost);
-            at += RECORD + body.len();
+        if let Some(record) = record(&bytes[at..]) {
+            read_rows(record.rows, at + RECORD + SAFE, into, &mut found.lost);
+            at += record.length();
             continue;
         }
-        let next =
-            (at + 1..end).find(|next| bytes[*next..].starts_with(&MARK) && record(&bytes[*next..]).is_some());
-        if next.is_none() && whole.is_none() {
+        if at >= safe {
             found.dropped = (end - at) as u64;
             break;
         }
         // The rows in it whose own checksums are right are what they were.
-        let next = next.unwrap_or(end);
-        let body = (at + RECORD).min(next);
+        let next = next_record(bytes, at + 1).unwrap_or(end);
+        let body = (at + RECORD + SAFE).min(next);
         let before = found.lost.len();
         read_rows(&bytes[body..next], body, into, &mut found.lost);
         if found.lost.len() == before {
@@ -196,12 +207,48 @@ pub(super) fn read(bytes: &[u8], whole: Option<u64>, into: &mut Changed) -> Foun
     found
 }
 
-/// The body of the record that stands here, if one does.
-fn record(bytes: &[u8]) -> Option<&[u8]> {
+/// A whole record.
+struct Record<'b> {
+    /// How much of the file was safe when it was written.
+    safe: usize,
+    rows: &'b [u8],
+}
+
+impl Record<'_> {
+    fn length(&self) -> usize {
+        RECORD + SAFE + self.rows.len()
+    }
+}
+
+/// The record that stands here, if one does.
+fn record(bytes: &[u8]) -> Option<Record<'_>> {
     let (head, rest) = bytes.split_at_checked(RECORD)?;
     let length = u32::from_be_bytes(head[4..8].try_into().ok()?);
     let body = rest.get(..usize::try_from(length).ok()?)?;
-    (head.starts_with(&MARK) && xxh3_64(body).to_be_bytes() == head[8..]).then_some(body)
+    if !head.starts_with(&MARK) || xxh3_64(body).to_be_bytes() != head[8..] {
+        return None;
+    }
+    let (safe, rows) = body.split_first_chunk::<SAFE>()?;
+    Some(Record { safe: usize::try_from(u64::from_be_bytes(*safe)).ok()?, rows })
+}
+
+/// Where the next whole record begins.
+fn next_record(bytes: &[u8], from: usize) -> Option<usize> {
+    (from..bytes.len()).find(|at| bytes[*at..].starts_with(&MARK) && record(&bytes[*at..]).is_some())
+}
+
+/// How much of a journal is known to have been safe: the most that any of its records says.
+fn safe_length(bytes: &[u8]) -> usize {
+    let (mut safe, mut next) = (0, Some(HEADER));
+    while let Some(at) = next {
+        let here = bytes.get(at..).and_then(record);
+        safe = here.as_ref().map_or(safe, |record| safe.max(record.safe));
+        next = match here {
+            Some(record) => Some(at + record.length()),
+            None => next_record(bytes, at + 1),
+        };
+    }
+    safe.min(bytes.len())
 }
 
 fn read_rows(mut bytes: &[u8], mut at: usize, into: &mut Changed, lost: &mut Vec<Lost>) {
@@ -268,7 +315,7 @@ mod tests {
         changed.iter().map(|(_, key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))).collect()
     }
 
-    /// A journal of three commits of three rows each, the last of them deleted.
+    /// A journal of three commits of three rows each, the last of them deleted; each was synced.
     fn written() -> (Vec<u8>, Rows) {
         let directory = tempfile::tempdir().unwrap();
         let mut journal = Journal::create(&Local, directory.path(), 1, 0).unwrap();
@@ -281,8 +328,8 @@ mod tests {
                 all.set(Table::Log, key, value);
             }
             journal.add(&changed).unwrap();
+            journal.sync().unwrap();
         }
-        journal.sync().unwrap();
         let bytes = Local.read(&path(directory.path(), 1)).unwrap();
         assert_eq!(journal.length(), bytes.len() as u64);
         (bytes, rows(&all))
@@ -336,14 +383,36 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_synced_may_be_there_in_any_order_and_does_not_count() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(&Local, directory.path(), 1, 0).unwrap();
+        let add = |journal: &mut Journal, row: u8| {
+            let mut changed = Changed::default();
+            changed.set(Table::Log, vec![row], Some(vec![row; 20]));
+            journal.add(&changed).unwrap();
+        };
+        add(&mut journal, 1);
+        journal.sync().unwrap();
+        let safe = journal.length();
+        add(&mut journal, 2);
+        add(&mut journal, 3);
+        let mut bytes = Local.read(&path(directory.path(), 1)).unwrap();
+        bytes[safe as usize..safe as usize + 30].fill(0);
+        let mut read_back = Changed::default();
+        let found = read(&bytes, None, &mut read_back);
+        assert_eq!(rows(&read_back), [(vec![1], Some(vec![1; 20]))]);
+        assert_eq!(found, Found { length: safe, dropped: bytes.len() as u64 - safe, lost: Vec::new() });
+    }
+
+    #[test]
     fn a_damaged_row_is_named_where_its_key_can_be_read() {
         let (mut bytes, _) = written();
-        let value = HEADER + RECORD + ROW + 3;
+        let value = HEADER + RECORD + SAFE + ROW + 3;
         bytes[value] ^= 1;
         let found = read(&bytes, None, &mut Changed::default());
         assert_eq!(
             found.lost,
-            [Lost { at: (HEADER + RECORD) as u64, row: Some((Table::Log, vec![0, 0, 7])) }]
+            [Lost { at: (HEADER + RECORD + SAFE) as u64, row: Some((Table::Log, vec![0, 0, 7])) }]
         );
     }
 

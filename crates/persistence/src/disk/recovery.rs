@@ -6,9 +6,8 @@ use std::path::Path;
 use super::check::Recovery;
 use super::filesystem::Filesystem;
 use super::journal::{self, Lost};
-use super::{shared, unavailable};
+use super::{salvage, shared, unavailable};
 use crate::StoreError;
-use crate::inboxes::tables::{self, Table};
 use crate::inboxes::{Changed, corrupt};
 
 /// Names the form of everything in the directory.
@@ -53,6 +52,7 @@ pub(super) fn read_journals(files: &dyn Filesystem, directory: &Path) -> Result<
     let journals = shared::journals(directory);
     let mut recovered = Recovered::default();
     let numbers = journal::numbers(files, &journals).map_err(unavailable)?;
+    let numbers = in_a_row(&numbers);
     let mut next = numbers.iter().copied().map(|number| -> Result<_, StoreError> {
         let bytes = files.read(&journal::path(&journals, number)).map_err(unavailable)?;
         match journal::other_version(&bytes) {
@@ -86,20 +86,35 @@ pub(super) fn read_journals(files: &dyn Filesystem, directory: &Path) -> Result<
     Ok(recovered)
 }
 
+/// The numbers up to the last that follow each other. Journals are removed when the engine has them, but a power cut may
+/// bring one back where a later one stays away; what it says has changed since.
+fn in_a_row(numbers: &[u64]) -> &[u64] {
+    let gap = numbers.windows(2).rposition(|pair| pair[0] + 1 != pair[1]);
+    &numbers[gap.map_or(0, |before| before + 1)..]
+}
+
 /// What a damaged row was, as far as can be told.
 fn describe(lost: &Lost) -> String {
-    let Some((table, key)) = &lost.row else { return "it cannot be told what it was".to_owned() };
-    let of = match table {
-        Table::Log | Table::Users | Table::Devices | Table::Collapse => tables::split_user(key),
-        _ => None,
-    };
-    match (table, of) {
-        (Table::Log, Some((user, _))) => {
-            let seq = tables::seq(key).map_or_else(String::new, |seq| format!(" {seq}"));
-            format!("message{seq} of user {user:?}")
+    match &lost.row {
+        Some((table, key)) => salvage::name_of(*table, key),
+        None => "it cannot be told what it was".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn journals_that_came_back_are_passed_over() {
+        for (all, right) in [
+            (&[][..], &[][..]),
+            (&[3], &[3]),
+            (&[3, 4, 5], &[3, 4, 5]),
+            (&[1, 3, 4], &[3, 4]),
+            (&[1, 2, 4, 6], &[6]),
+        ] {
+            assert_eq!(in_a_row(all), right);
         }
-        (Table::Users, Some((user, _))) => format!("the inbox of user {user:?}"),
-        (Table::Devices, Some((user, _))) => format!("a device of user {user:?}"),
-        (table, _) => format!("a row of table {table:?}"),
     }
 }

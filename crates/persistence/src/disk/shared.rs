@@ -1,5 +1,6 @@
 //! What the store, its writer and its checkpoints share.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use super::check::Recovery;
 use super::engine::Sorted;
 use super::filesystem::Filesystem;
+use super::salvage;
 use crate::inboxes::tables::{Row, Rows, Table, Visit};
 use crate::inboxes::{Changed, Over, Setting};
 use crate::listening::Listening;
@@ -86,6 +88,18 @@ impl<'s> AllRows<'s> {
     fn with<T>(&self, read: impl FnOnce(&Over<'_, Over<'_, dyn Sorted + 's>>) -> T) -> T {
         let Recent { current, frozen } = &*self.recent;
         read(&Over { changed: current, under: &Over { changed: frozen, under: self.engine } })
+    }
+}
+
+impl AllRows<'_> {
+    /// Walks over the rows of a table that can be read, and names what cannot.
+    pub(super) fn walk_readable(
+        &self,
+        range: (Table, &[u8], &[u8]),
+        lost: &mut BTreeSet<String>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
+        salvage::walk(&self.recent, self.engine, range, lost, visit)
     }
 }
 

@@ -121,7 +121,15 @@ impl DiskStore {
     ) -> Result<(Self, Steps), StoreError> {
         let directory = Path::new("");
         recovery::check_format(&*files, directory)?;
-        let ground = Ground { directory, files, engine: Box::new(rows), lock: None, limits, freeze };
+        let ground = Ground {
+            directory,
+            files,
+            engine: Box::new(rows),
+            mended: Vec::new(),
+            lock: None,
+            limits,
+            freeze,
+        };
         let Started { shared, work, writer, waiting, frozen } = ground.start(false)?;
         let steps = Steps { shared: Arc::clone(&shared), writer, waiting, frozen, next: None };
         Ok((Self { open: Mutex::new(Some(Open { shared, work, threads: None })) }, steps))

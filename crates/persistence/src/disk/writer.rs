@@ -74,12 +74,22 @@ pub(super) struct Writer {
     checkpoints: mpsc::Sender<Frozen>,
     /// Whether something waits for a sync.
     unsynced: bool,
+    /// Whether something is in memory that may not be on the disk: it was not urgent, and was not synced since.
+    owes: bool,
 }
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, journal: Journal, checkpoints: mpsc::Sender<Frozen>) -> Self {
         let last = (journal.number(), journal.length());
-        Self { shared, journal: Some(journal), last, rounds: Rounds::default(), checkpoints, unsynced: false }
+        Self {
+            shared,
+            journal: Some(journal),
+            last,
+            rounds: Rounds::default(),
+            checkpoints,
+            unsynced: false,
+            owes: false,
+        }
     }
 
     /// Writes until nobody can send any more, and what was sent is written.
@@ -142,6 +152,7 @@ impl Writer {
         if written.is_ok() {
             // Before anybody can read what was accepted, and tell that it was sent.
             self.shared.listening.tell(steps);
+            self.owes = self.unsynced;
             let current = &mut self.shared.recent.write().current;
             for (table, key, value) in changed.into_rows() {
                 current.set(table, key, value);
@@ -177,13 +188,13 @@ impl Writer {
             self.write_record(changed)?;
         }
         if urgent && self.unsynced {
-            let journal = self.journal.as_ref().ok_or_else(stopped)?;
+            let journal = self.journal.as_mut().ok_or_else(stopped)?;
             if let Err(fault) = journal.sync() {
                 // Nobody can say what of it is on the disk now, so nothing is added to it.
                 self.journal = None;
                 return Err(unavailable(fault));
             }
-            self.unsynced = false;
+            (self.unsynced, self.owes) = (false, false);
             self.last = (journal.number(), journal.length());
         }
         Ok(())
@@ -204,11 +215,14 @@ impl Writer {
 
     fn begin_journal(&mut self) -> Result<(), StoreError> {
         let (number, length) = self.last;
-        let journal = Journal::create(&*self.shared.files, &self.shared.journals(), number + 1, length)
+        let mut journal = Journal::create(&*self.shared.files, &self.shared.journals(), number + 1, length)
             .map_err(unavailable)?;
-        self.last = (journal.number(), journal.length());
-        self.journal = Some(journal);
-        self.unsynced = false;
+        let begun = (journal.number(), journal.length());
+        if self.owes {
+            // Of the journal before, only what was synced counts. What comes now is built on all that is in memory.
+            journal.add(&self.shared.recent.read().current).map_err(unavailable)?;
+        }
+        (self.last, self.journal, self.unsynced) = (begun, Some(journal), self.owes);
         Ok(())
     }
 
@@ -225,7 +239,9 @@ impl Writer {
         }
         let upto = self.last.0;
         if let Err(fault) = self.begin_journal() {
-            tracing::warn!(%fault, "no new journal could be begun; the one before is written on");
+            tracing::warn!(%fault, "no new journal could be begun; it is tried again");
+            // It may be there all the same, and say how much of the one before counts: so nothing is added to that.
+            self.journal = None;
             return;
         }
         let frozen = {

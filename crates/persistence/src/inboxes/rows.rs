@@ -104,6 +104,17 @@ impl ScheduleRow {
         Self { message: (*append.message).clone(), users, refuse_if_full }
     }
 
+    #[cfg(feature = "disk")]
+    pub(crate) fn from_parts(message: Message, users: Option<Vec<UserId>>, refuse_if_full: bool) -> Self {
+        Self { message, users, refuse_if_full }
+    }
+
+    /// The message, its users, and whether a full inbox refuses it.
+    #[cfg(feature = "disk")]
+    pub(crate) fn into_parts(self) -> (Message, Option<Vec<UserId>>, bool) {
+        (self.message, self.users, self.refuse_if_full)
+    }
+
     pub(crate) fn into_append(self) -> Append {
         let recipients = match self.users {
             Some(users) if users.is_empty() => Recipients::Nobody,

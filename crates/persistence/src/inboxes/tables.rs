@@ -153,6 +153,29 @@ pub(crate) fn split_moment(key: &[u8]) -> Option<(Timestamp, &[u8])> {
     Some((Timestamp::from_millis(u64::from_be_bytes(*moment)), rest))
 }
 
+/// The user and the device of a device's key.
+#[cfg(feature = "disk")]
+pub(crate) fn split_device(key: &[u8]) -> Option<(UserId, DeviceId)> {
+    let (user, rest) = split_user(key)?;
+    // Behind its length.
+    let device = std::str::from_utf8(rest.get(2..)?).ok()?;
+    Some((user, DeviceId::new(device).ok()?))
+}
+
+/// The moment and the number of what is scheduled.
+#[cfg(feature = "disk")]
+pub(crate) fn split_scheduled(key: &[u8]) -> Option<(Timestamp, u64)> {
+    let (at, rest) = split_moment(key)?;
+    Some((at, u64::from_be_bytes(*rest.first_chunk()?)))
+}
+
+/// The id and the number of a row of steps.
+#[cfg(feature = "disk")]
+pub(crate) fn split_step(key: &[u8]) -> Option<(MessageId, u64)> {
+    let (id, number) = key.split_first_chunk()?;
+    Some((MessageId::from_bytes(*id), u64::from_be_bytes(number.try_into().ok()?)))
+}
+
 /// The end of a range of everything that begins with `prefix`.
 pub(crate) fn end_of(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();

@@ -7,6 +7,7 @@ use super::*;
 mod crashes;
 mod damage;
 mod full_disk;
+mod transfer;
 
 keeps_its_promises!(disk, async |directory: &Path, limits: Limits| {
     (DiskStore::with_limits(directory, limits).unwrap(), ())
@@ -190,4 +191,13 @@ fn a_directory_of_a_later_format_is_refused() {
     std::fs::write(&format, "msgserver store 2\n").unwrap();
     let fault = DiskStore::open(directory.path()).unwrap_err();
     assert!(fault.to_string().contains("msgserver store 2"), "{fault}");
+}
+
+#[test]
+fn a_directory_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let made = directory.path().join("data");
+    drop(DiskStore::open(&made).unwrap());
+    assert_eq!(std::fs::metadata(&made).unwrap().permissions().mode() & 0o777, 0o700);
 }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use msgserver_access::MIN_SECRET_BYTES;
+
 use super::value::HIDDEN;
 use super::{Configuration, Listener};
 
@@ -18,8 +20,13 @@ pub(super) fn check(c: &Configuration, faults: &mut Vec<String>) {
                 "http" => ("a key", "api_key", "--api-key"),
                 _ => ("authentication", "shared_secret", "--shared-secret"),
             };
-            let given = if name == "http" { &c.api_key } else { &c.shared_secret };
-            if given.is_none() {
+            let given = c.tokens.ask()
+                || if name == "http" {
+                    c.api_key.is_some() || !c.api_keys.is_empty()
+                } else {
+                    c.shared_secret.is_some()
+                };
+            if !given {
                 faults.push(format!(
                     "{name} = \"{address}\": it is open to the network without {proof}; give {key} ({flag}), or \
                      allow_anonymous (--allow-anonymous) if that is meant"
@@ -34,6 +41,14 @@ pub(super) fn check(c: &Configuration, faults: &mut Vec<String>) {
         }
     }
     webhooks(c, faults);
+    if let Some(secret) =
+        c.tokens.secret.as_ref().filter(|secret| *secret != HIDDEN && secret.len() < MIN_SECRET_BYTES)
+    {
+        faults.push(format!(
+            "tokens.secret = {HIDDEN}: it has {} bytes; give at least {MIN_SECRET_BYTES} (`openssl rand -hex 32`)",
+            secret.len()
+        ));
+    }
     let (least, most) = (c.settings.min_parallel, c.settings.max_parallel);
     if least > most {
         faults.push(format!(

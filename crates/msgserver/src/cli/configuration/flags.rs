@@ -21,6 +21,11 @@ pub(crate) struct Flags {
 }
 
 impl Flags {
+    /// Nothing but a file.
+    pub(crate) const fn of_file(config: Option<PathBuf>) -> Self {
+        Self { config, given: Vec::new() }
+    }
+
     pub(super) fn read(&self, layered: &mut Layered<Configuration>, faults: &mut Vec<String>) {
         for key in keys() {
             let Some((_, text)) = self.given.iter().find(|(name, _)| *name == key.name) else { continue };

@@ -6,11 +6,12 @@ use msgserver::Replacement;
 use msgserver_handshake::KEY_BITS;
 
 use super::key::Key;
+use super::proof::{ApiKeyList, Text, Texts, Url};
 use super::value::{
     Address, Count, Directory, File, Level, Limit, NetworkList, OneOf, OriginList, Secret, Size, StoreName,
     Switch, Time,
 };
-use super::webhook::{Secrets, Steps, Targets, Url};
+use super::webhook::{EndpointUrl, Secrets, Steps, Targets};
 use super::{Configuration, Listener, LogFormat, Webhook};
 
 /// Keys that belong together.
@@ -75,9 +76,52 @@ pub(crate) static SECTIONS: &[Section] = &[
             Key::new("api_key", "Publishers send `Authorization: Bearer SECRET`", |c| {
                 Box::new(Secret(&mut c.api_key))
             }),
+            Key::new("api_keys", "More keys, each for its scopes, known by their hashes", |c| {
+                Box::new(ApiKeyList(&mut c.api_keys))
+            }),
             Key::new("allow_anonymous", "Open doors to the network without authentication or key", |c| {
                 Box::new(Switch(&mut c.allow_anonymous))
             }),
+        ],
+    },
+    Section {
+        title: "Access tokens",
+        keys: &[
+            Key::new("tokens.secret", "Secret that tokens are signed with (HS256)", |c| {
+                Box::new(Secret(&mut c.tokens.secret))
+            }),
+            Key::new(
+                "tokens.key_file",
+                "Keys of tokens: PEM, a JWK or JWKS, or a secret; read again when it changes",
+                |c| Box::new(File(&mut c.tokens.key_file)),
+            ),
+            Key::new("tokens.jwks_url", "Where the public keys of tokens are, as a JWKS", |c| {
+                Box::new(Url(&mut c.tokens.jwks_url))
+            }),
+            Key::new(
+                "tokens.refresh",
+                "How often they are asked for, besides when a token names an unknown one",
+                |c| Box::new(Time(&mut c.tokens.refresh, millis(1000)..=hours(24))),
+            ),
+            Key::new(
+                "tokens.audience",
+                "A token's aud has to be one of these; without them it has none",
+                |c| Box::new(Texts(&mut c.tokens.rules.audience)),
+            ),
+            Key::new("tokens.issuer", "A token's iss has to be this one", |c| {
+                Box::new(Text(&mut c.tokens.rules.issuer))
+            }),
+            Key::new("tokens.leeway", "How far the clocks of who makes tokens may differ", |c| {
+                Box::new(Time(&mut c.tokens.rules.leeway, Duration::ZERO..=hours(1)))
+            }),
+            Key::new("tokens.hook_url", "Where the application is asked about who comes", |c| {
+                Box::new(Url(&mut c.tokens.hook_url))
+            }),
+            Key::new(
+                "tokens.hook_deadline",
+                "How long its answer may take; without one nobody is let in",
+                |c| Box::new(Time(&mut c.tokens.hook_deadline, millis(10)..=millis(60_000))),
+            ),
         ],
     },
     Section {
@@ -261,7 +305,7 @@ pub(crate) static SECTIONS: &[Section] = &[
             Key::new(
                 "webhook_url",
                 "Is told what becomes of messages; more are [[webhook]] in the file",
-                |c| Box::new(Url(&mut c.webhook.url)),
+                |c| Box::new(EndpointUrl(&mut c.webhook.url)),
             ),
             Key::new("webhook_secrets", "What its requests are signed with; with several, each signs", |c| {
                 Box::new(Secrets(&mut c.webhook.secrets))
@@ -304,7 +348,7 @@ pub(crate) static LISTENER: &[Key<Listener>] = &[
 
 /// The keys of a `[[webhook]]`.
 pub(crate) static WEBHOOK: &[Key<Webhook>] = &[
-    Key::new("url", "Where requests go", |w: &mut Webhook| Box::new(Url(&mut w.url)))
+    Key::new("url", "Where requests go", |w: &mut Webhook| Box::new(EndpointUrl(&mut w.url)))
         .by_default("must be given"),
     Key::new("secrets", "What they are signed with; with several, each signs", |w: &mut Webhook| {
         Box::new(Secrets(&mut w.secrets))

@@ -12,6 +12,7 @@ mod given;
 mod key;
 mod keys;
 mod print;
+mod proof;
 mod value;
 mod webhook;
 
@@ -20,12 +21,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use msgserver::{Limits, Networks, Settings};
+use msgserver::{ApiKey, Limits, Networks, Settings};
 
 pub(crate) use flags::Flags;
 use given::{Given, Source};
 use key::Key;
 use keys::{LISTENER, WEBHOOK, keys};
+pub(crate) use proof::TokenSettings;
 use value::HIDDEN;
 pub(crate) use value::StoreChoice;
 pub(crate) use webhook::Webhook;
@@ -46,6 +48,9 @@ pub(crate) struct Configuration {
     pub(crate) data_dir: PathBuf,
     pub(crate) shared_secret: Option<String>,
     pub(crate) api_key: Option<String>,
+    /// Of which only the hashes are known.
+    pub(crate) api_keys: Vec<ApiKey>,
+    pub(crate) tokens: TokenSettings,
     pub(crate) allow_anonymous: bool,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: String,
@@ -87,6 +92,8 @@ impl Default for Configuration {
             data_dir: PathBuf::from("./msgserver-data"),
             shared_secret: None,
             api_key: None,
+            api_keys: Vec::new(),
+            tokens: TokenSettings::default(),
             allow_anonymous: false,
             log_format: LogFormat::Text,
             log_level: "info".to_owned(),

@@ -61,9 +61,9 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Where a webhook is.
-pub(crate) struct Url<'a>(pub(crate) &'a mut Option<String>);
+pub(crate) struct EndpointUrl<'a>(pub(crate) &'a mut Option<String>);
 
-impl Value for Url<'_> {
+impl Value for EndpointUrl<'_> {
     fn placeholder(&self) -> &'static str {
         "URL"
     }
