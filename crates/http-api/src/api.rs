@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Buf;
 use futures_util::Stream;
 use msgserver_message::MAX_MESSAGE_BYTES;
-use msgserver_scheduler::Scheduler;
+use msgserver_scheduler::{PublishError, Scheduler};
 use tokio::net::TcpListener;
 use warp::http::{HeaderMap, Method, Response, StatusCode, header};
 use warp::hyper::upgrade::OnUpgrade;
@@ -15,7 +15,7 @@ use warp::path::FullPath;
 use warp::{Filter, Rejection};
 
 use crate::answer::{Answer, JSON, ok, text};
-use crate::batch::MAX_BATCH_BYTES;
+use crate::body::Body;
 use crate::caller::{Asked, Caller};
 use crate::figures::{Figure, MoreFigures};
 use crate::line::Line;
@@ -35,6 +35,9 @@ use crate::{
 /// How long a client may take, unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The longest body, in bytes, unless told otherwise.
+const BODY_LIMIT: usize = 8 * 1024 * 1024;
+
 /// The HTTP API of a scheduler.
 #[derive(Clone)]
 pub struct HttpApi {
@@ -42,6 +45,7 @@ pub struct HttpApi {
     key: Option<Arc<str>>,
     seed_path: Arc<str>,
     patience: Duration,
+    body_limit: usize,
     more_figures: Option<MoreFigures>,
     #[cfg(any(feature = "websocket", feature = "sse"))]
     sessions: Sessions,
@@ -68,6 +72,7 @@ impl HttpApi {
             key: None,
             seed_path: SEED_PATH.into(),
             patience: PATIENCE,
+            body_limit: BODY_LIMIT,
             more_figures: None,
             #[cfg(any(feature = "websocket", feature = "sse"))]
             sessions: Sessions::default(),
@@ -96,11 +101,19 @@ impl HttpApi {
         self
     }
 
-    /// How long a client may take over the head of a request, and then over its body; also how long a
-    /// connection may be idle. A minute unless said.
+    /// How long a client may take over the head of a request, and then over its body; also how long it may leave what
+    /// it is answered, and how long a connection may be idle. A minute unless said.
     #[must_use]
     pub const fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// The longest body of a request, in bytes: of a batch. A single message is at most as long, and never longer than
+    /// [`MAX_MESSAGE_BYTES`]. 8 MiB unless said.
+    #[must_use]
+    pub const fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
         self
     }
 
@@ -197,12 +210,14 @@ impl HttpApi {
     ) -> Answer {
         let (call, named) = find(head.method.as_str(), head.path.as_str(), &self.seed_path)?;
         let scheduler = &self.scheduler;
-        let whole = |limit| self.whole(head, body, limit);
+        let whole = |limit: usize| self.whole(head, body, limit.min(self.body_limit));
         match call {
-            Call::SendAsOfOld => seed::send(scheduler, caller, &whole(MAX_MESSAGE_BYTES).await?).await,
-            Call::Publish => messages::publish(scheduler, caller, &whole(MAX_MESSAGE_BYTES).await?).await,
+            Call::SendAsOfOld => seed::send(scheduler, caller, &whole(MAX_MESSAGE_BYTES).await?.bytes).await,
+            Call::Publish => {
+                messages::publish(scheduler, caller, &whole(MAX_MESSAGE_BYTES).await?.bytes).await
+            }
             Call::PublishBatch => {
-                batch::publish(scheduler, caller, &head.headers, whole(MAX_BATCH_BYTES).await?).await
+                batch::publish(scheduler, caller, &head.headers, whole(usize::MAX).await?).await
             }
             Call::Receipt => messages::receipt(scheduler, &named).await,
             Call::Cancel => messages::cancel(scheduler, &named).await,
@@ -213,7 +228,7 @@ impl HttpApi {
             Call::CloseSessions => users::close_sessions(scheduler, &named),
             Call::Stats => Ok(figures::stats(scheduler, self.more_figures.as_ref()).await),
             Call::Metrics => Ok(figures::metrics(scheduler, self.more_figures.as_ref()).await),
-            Call::Revoke => revocations::revoke(scheduler, &whole(MAX_MESSAGE_BYTES).await?).await,
+            Call::Revoke => revocations::revoke(scheduler, &whole(MAX_MESSAGE_BYTES).await?.bytes).await,
             Call::Alive => Ok(text("ok\n")),
             Call::Ready => scheduler.ready().await.map(|()| text("ready\n")).map_err(Problem::from),
             Call::OpenApi => Ok(ok(JSON, include_str!("openapi.json"))),
@@ -232,7 +247,10 @@ impl HttpApi {
             Call::Acknowledge => {
                 let Wanted { said, line, origin } = self.wanted(head)?;
                 let body = whole(MAX_MESSAGE_BYTES).await?;
-                Ok(readable(streams::acknowledge(scheduler, line, said, &body).await?, origin.as_deref()))
+                Ok(readable(
+                    streams::acknowledge(scheduler, line, said, &body.bytes).await?,
+                    origin.as_deref(),
+                ))
             }
             #[cfg(feature = "websocket")]
             Call::BrowserClient => Ok(browser_client()),
@@ -249,8 +267,13 @@ impl HttpApi {
         head: &Head,
         body: impl Stream<Item = Result<B, warp::Error>>,
         limit: usize,
-    ) -> Result<Vec<u8>, Problem> {
-        let body = tokio::time::timeout(self.patience, body::read(&head.headers, body, limit)).await;
+    ) -> Result<Body, Problem> {
+        let read = body::read(&head.headers, body, limit, self.scheduler.intake());
+        let body = tokio::select! {
+            body = tokio::time::timeout(self.patience, read) => body,
+            // Nobody knows how long the rest of it would take.
+            () = self.scheduler.stopping() => return Err(PublishError::ShuttingDown.into()),
+        };
         body.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"))?
     }
 }

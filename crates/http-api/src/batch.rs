@@ -6,12 +6,10 @@ use serde_json::value::RawValue;
 use warp::http::{HeaderMap, StatusCode, header};
 
 use crate::answer::{Answer, JSON, accepted, ok};
+use crate::body::Body;
 use crate::caller::Caller;
 use crate::messages::{Standing, publication};
 use crate::problem::Problem;
-
-/// The longest body of a batch, in bytes.
-pub(crate) const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// How many messages a batch may have.
 const MAX_BATCH: usize = 10_000;
@@ -97,8 +95,9 @@ pub(crate) async fn publish(
     scheduler: &Scheduler,
     caller: &Caller,
     headers: &HeaderMap,
-    body: Vec<u8>,
+    body: Body,
 ) -> Answer {
+    let Body { bytes: body, taken: _taken } = body;
     let form = Form::of(headers, &body);
     // Reading some megabytes takes long enough for others to notice if it is done among the tasks.
     let reading = tokio::task::spawn_blocking(move || form.publications(&body));

@@ -56,9 +56,9 @@ pub(crate) async fn serve<F, R>(
             request.extensions_mut().insert(Arc::clone(&own));
             answers.call(request)
         });
-        let socket = Lingering::new(Arc::clone(&line));
-        let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
         let stopping = stopping.clone();
+        let socket = Lingering::new(Arc::clone(&line), patience, stopping.clone());
+        let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
         open.spawn(async move {
             let mut connection = std::pin::pin!(connection);
             let outcome = tokio::select! {

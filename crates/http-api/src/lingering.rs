@@ -1,4 +1,4 @@
-//! Closing a connection without losing what was said last.
+//! Connections of clients that read late, or not at all.
 
 use std::future::Future;
 use std::io;
@@ -10,27 +10,50 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
 
 use crate::line::Line;
 
-/// How long, and for how many bytes, a client may go on sending after it was answered.
+/// How long a client may go on sending after it was answered.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long once the server stops: a client that keeps an idle connection may never notice that it was shut down.
+const LAST_PATIENCE: Duration = Duration::from_millis(500);
+
+/// For how many bytes.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// A connection that reads on for a while after it was shut down.
+/// A connection that ends when its client does not read what it is answered, and that reads on for a while after it was
+/// shut down.
 ///
 /// A request may be answered before all of it was read. Closing then would make the kernel reset the
 /// connection, and a client that is still sending would see that instead of its answer.
 pub(crate) struct Lingering {
     line: Arc<Line>,
     left: usize,
+    stopping: CancellationToken,
+    /// How long a client may leave what it is answered.
+    patience: Duration,
+    /// Set while the client takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
     /// Set once the server has said its last.
     until: Option<Pin<Box<Sleep>>>,
 }
 
 impl Lingering {
-    pub(crate) const fn new(line: Arc<Line>) -> Self {
-        Self { line, left: MAX_BYTES, until: None }
+    pub(crate) const fn new(line: Arc<Line>, patience: Duration, stopping: CancellationToken) -> Self {
+        Self { line, left: MAX_BYTES, stopping, patience, stalled: None, until: None }
+    }
+
+    /// What a write gave, or that the client has taken nothing for too long: else it would hold a descriptor for ever.
+    fn written(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if outcome.is_ready() {
+            self.stalled = None;
+            return outcome;
+        }
+        let patience = self.patience;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// The socket, unless somebody has taken it over already.
@@ -51,16 +74,18 @@ impl AsyncRead for Lingering {
 }
 
 impl AsyncWrite for Lingering {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll(|socket| socket.poll_write(cx, bytes))
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = self.poll(|socket| socket.poll_write(cx, bytes));
+        self.written(cx, outcome)
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll(|socket| socket.poll_write_vectored(cx, slices))
+        let outcome = self.poll(|socket| socket.poll_write_vectored(cx, slices));
+        self.written(cx, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -76,7 +101,8 @@ impl AsyncWrite for Lingering {
         if this.until.is_none() {
             ready!(this.poll(|socket| socket.poll_shutdown(cx)))?;
         }
-        let until = this.until.get_or_insert_with(|| Box::pin(tokio::time::sleep(PATIENCE)));
+        let patience = if this.stopping.is_cancelled() { LAST_PATIENCE } else { PATIENCE };
+        let until = this.until.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         let mut scratch = [std::mem::MaybeUninit::uninit(); 8 * 1024];
         while this.left > 0 && until.as_mut().poll(cx).is_pending() {
             let mut rest = ReadBuf::uninit(&mut scratch);

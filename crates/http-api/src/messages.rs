@@ -53,8 +53,8 @@ pub(crate) async fn cancel(scheduler: &Scheduler, id: &str) -> Answer {
 
 fn unknown(id: MessageId) -> Problem {
     let detail = format!(
-        "no message {id} is known; what became of one is kept for a while, and of notices \
-                          only if they were stored, scheduled or given an id"
+        "no message {id} is known; what became of one is kept for a while, and of notices that were not stored, \
+         scheduled or given an id only of the last ones"
     );
     Problem::new(StatusCode::NOT_FOUND, detail)
 }

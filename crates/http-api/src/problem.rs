@@ -101,7 +101,7 @@ impl From<PublishError> for Problem {
     fn from(fault: PublishError) -> Self {
         let status = match fault {
             PublishError::Store(fault) => return fault.into(),
-            PublishError::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
+            PublishError::Overloaded { .. } | PublishError::TooMuch { .. } => StatusCode::TOO_MANY_REQUESTS,
             PublishError::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             PublishError::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             PublishError::NotSupported(_) => StatusCode::NOT_IMPLEMENTED,

@@ -71,6 +71,28 @@ impl Call {
             Self::CloseSessions | Self::Revoke => Needs::Key(&[Scope::Operate]),
         }
     }
+
+    /// Whether it opens a session, whose answer has no end.
+    const fn is_session(self) -> bool {
+        match self {
+            #[cfg(feature = "websocket")]
+            Self::WebSocket => true,
+            #[cfg(feature = "sse")]
+            Self::Events | Self::Poll => true,
+            _ => false,
+        }
+    }
+
+    /// The methods that make this call, if the table has it under `method`.
+    fn methods(self, method: &'static str) -> &'static [&'static str] {
+        match method {
+            // The connection leaves the body out.
+            "GET" if !self.is_session() => &["GET", "HEAD"],
+            "GET" => &["GET"],
+            "DELETE" => &["DELETE"],
+            _ => &["POST"],
+        }
+    }
 }
 
 /// Every call. Of two paths that fit, the first one counts.
@@ -118,8 +140,8 @@ pub(crate) fn find<'p>(
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {path}")));
     };
     let calls = || ROUTES.iter().filter(|(_, other, _)| *other == template);
-    let Some((_, _, call)) = calls().find(|(takes, _, _)| *takes == method) else {
-        let allowed: Vec<_> = calls().map(|(takes, _, _)| *takes).collect();
+    let Some((_, _, call)) = calls().find(|(takes, _, call)| call.methods(takes).contains(&method)) else {
+        let allowed: Vec<_> = calls().flat_map(|(takes, _, call)| call.methods(takes)).copied().collect();
         return Err(Problem::not_allowed(method, path, allowed.join(", ")));
     };
     let named = percent_decode_str(named).decode_utf8();
@@ -155,6 +177,8 @@ mod tests {
         assert_eq!(found("GET", "/v1/users/inbox/inbox"), Some((Call::Inbox, "inbox".to_owned())));
         let topic = "news/eu".to_owned();
         assert_eq!(found("GET", "/v1/topics/news%2Feu/messages"), Some((Call::Published, topic)));
+        assert_eq!(found("HEAD", "/healthz"), Some((Call::Alive, String::new())));
+        assert_eq!(found("HEAD", "/v1/messages"), None);
         assert_eq!(found("POST", "/old"), Some((Call::SendAsOfOld, String::new())));
         for path in
             ["/msg/sender", "/v1/messages/", "/v1/users//inbox", "/v1/users/a/b/inbox", "/v1/users/a/"]

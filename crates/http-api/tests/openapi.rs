@@ -1,15 +1,11 @@
 //! The OpenAPI document against a server that answers.
 #![allow(clippy::unwrap_used, reason = "a test that meets an error has to end")]
 
-use std::sync::Arc;
+mod support;
 
 use msgserver_http_api::HttpApi;
-use msgserver_persistence::MemoryStore;
-use msgserver_pool::ShardedPool;
-use msgserver_protocol::{Encoder, EventStream, FrameFormat, Json, Poll, WebSocket};
-use msgserver_queue::LaneQueue;
-use msgserver_scheduler::{Door, Parts, Scheduler, Settings};
 use serde_json::{Value, json};
+use support::scheduler;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -83,27 +79,9 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str) {
     }
 }
 
-fn door(encoder: Encoder) -> Door {
-    Door { encoder, encryption: None, max_connections: None }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_call_that_the_document_names_is_answered_as_it_says() {
-    let parts = Parts {
-        pool: Arc::new(ShardedPool::default()),
-        queue: Arc::new(LaneQueue::default()),
-        store: Some(Arc::new(MemoryStore::new())),
-        doors: vec![
-            door(Encoder::new(WebSocket::new(FrameFormat::Json), Json).unwrap()),
-            door(Encoder::new(EventStream, Json).unwrap()),
-            door(Encoder::new(Poll, Json).unwrap()),
-        ],
-        filter: None,
-        authentication: None,
-        failed_callback: None,
-        witness: None,
-    };
-    let scheduler = Scheduler::start(parts, Settings::default()).unwrap();
+    let scheduler = scheduler();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(HttpApi::new(scheduler).serve(listener, std::future::pending()));

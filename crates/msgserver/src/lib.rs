@@ -59,9 +59,9 @@ pub use msgserver_protocol::{
 };
 pub use msgserver_queue::{Lane, LaneQueue, Queue};
 pub use msgserver_scheduler::{
-    AsyncFunction, Authenticate, FailedDelivery, FailureReason, Figures, Filter, InvalidPublication, Job,
-    Networks, Presence, Publication, PublishError, Published, Publishers, Scheduler, Settings, SharedSecret,
-    SubscribeError, TopicPresence, Witness,
+    Admission, AsyncFunction, Authenticate, FailedDelivery, FailureReason, Figures, Filter, Intake,
+    InvalidPublication, Job, Networks, Presence, Publication, PublishError, Published, Publishers, Scheduler,
+    Settings, SharedSecret, SubscribeError, TopicPresence, Witness,
 };
 #[cfg(feature = "webhooks")]
 pub use msgserver_webhooks::{

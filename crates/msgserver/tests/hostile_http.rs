@@ -119,13 +119,13 @@ fn what_does_not_exist_or_is_not_done_is_answered_with_a_problem() {
     }
     for (path, allowed) in [
         ("/v1/messages", "POST"),
-        ("/v1/stats", "GET"),
-        ("/healthz", "GET"),
-        ("/readyz", "GET"),
-        ("/metrics", "GET"),
+        ("/v1/stats", "GET, HEAD"),
+        ("/healthz", "GET, HEAD"),
+        ("/readyz", "GET, HEAD"),
+        ("/metrics", "GET, HEAD"),
     ] {
         for method in ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "POST", "BREW"] {
-            if method == allowed {
+            if allowed.split(", ").any(|allowed| method == allowed) {
                 continue;
             }
             let answer = http.request(method, path, "").unwrap();
@@ -136,6 +136,13 @@ fn what_does_not_exist_or_is_not_done_is_answered_with_a_problem() {
                 answer.assert_problem(405);
             }
         }
+    }
+    for path in ["/healthz", "/openapi.json", "/v1/users/ada"] {
+        let [whole, head] = ["GET", "HEAD"].map(|method| http.request(method, path, "").unwrap());
+        for name in ["content-type", "content-length"] {
+            assert_eq!(head.header(name), whole.header(name), "{path}: {head:?}");
+        }
+        assert_eq!((head.status, whole.status), (200, 200));
     }
     let answer = http.request("GET", "/msg/sender", "").unwrap();
     assert_eq!((answer.status, answer.header("allow"), &*answer.body), (405, Some("POST"), "0"));

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::io::BufReader;
+use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -286,7 +286,11 @@ fn a_stored_notice_reaches_whoever_is_known_or_online_once() {
         let notice =
             |content: &str, store: bool| json!({"to": {"all": true}, "content": content, "store": store});
         assert_eq!(http.publish(&notice("kept", true)).1, "accepted");
-        assert_eq!(http.publish(&notice("passing", false)).1, "queued");
+        let (passing, state) = http.publish(&notice("passing", false));
+        assert_eq!(
+            (state.as_str(), &http.get(&format!("/v1/messages/{passing}"))["state"]),
+            ("queued", &json!("queued"))
+        );
         let (far, state) = http.publish(&with(notice("later", true), json!({"deliver_at": in_millis(2000)})));
         assert_eq!(state, "scheduled");
 
@@ -306,6 +310,37 @@ fn a_stored_notice_reaches_whoever_is_known_or_online_once() {
         let (mut eve, _) = hello(server, "eve", "phone");
         assert_no_more(&mut eve);
         assert_eq!(http.get(&format!("/v1/messages/{far}"))["id"], json!(far));
+    });
+}
+
+#[test]
+fn an_id_stands_for_its_users_also_when_nothing_is_kept() {
+    on_each_store(|server| {
+        let mut http = server.http();
+        let to = |user: &str| {
+            let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+            json!({"to": {"user": user}, "content": 1, "id": id, "store": false})
+        };
+        assert_eq!(http.publish(&to("ada")), http.publish(&to("ada")));
+        http.post("/v1/messages", &to("bob")).unwrap().assert_problem(409);
+    });
+}
+
+#[test]
+fn a_publication_through_a_session_keeps_its_digits() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &["--store", "memory"]);
+    let (mut ada, _) = hello(&server, "ada", "phone");
+    let digits = "1234567890123456789012345678901234567890.50";
+    let publish =
+        format!(r#"{{"type":"publish","ref":1,"message":{{"to":{{"user":"ada"}},"content":{digits}}}}}"#);
+    ada.write_all(&[&(publish.len() as u32).to_be_bytes(), publish.as_bytes()].concat()).unwrap();
+    let (mut frames, mut said) = (ada.try_clone().unwrap(), Vec::new());
+    until(|| {
+        let mut byte = [0];
+        frames.read_exact(&mut byte).unwrap();
+        said.push(byte[0]);
+        String::from_utf8_lossy(&said).contains(digits).then_some(())
     });
 }
 

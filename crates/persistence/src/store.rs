@@ -49,6 +49,8 @@ pub struct Append {
     pub deliver_at: Option<Timestamp>,
     /// What happens when an inbox is full.
     pub if_full: IfFull,
+    /// For whom it is besides and is not kept: to somebody else it is another message.
+    pub besides: Arc<[UserId]>,
 }
 
 impl Append {
@@ -61,6 +63,7 @@ impl Append {
             check_id: false,
             deliver_at: None,
             if_full: IfFull::default(),
+            besides: Arc::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A message to everybody, encoded once for each encoding.
 
+use std::any::Any;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -21,6 +22,7 @@ pub struct Notice {
     framed: Box<[OnceLock<Option<Bytes>>]>,
     /// What encrypted sessions seal, each under its own key; made when the first of them needs it.
     payloads: Box<[OnceLock<Option<Vec<u8>>>]>,
+    held: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Notice {
@@ -37,7 +39,7 @@ impl Notice {
         });
         let framed = framed.collect::<Result<_, _>>()?;
         let payloads = encoders.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { message, without_inbox: false, audience: None, encoders, framed, payloads })
+        Ok(Self { message, without_inbox: false, audience: None, encoders, framed, payloads, held: None })
     }
 
     /// Only for sessions for which nothing is kept: the others find it in their inboxes.
@@ -51,6 +53,13 @@ impl Notice {
     #[must_use]
     pub fn to(mut self, audience: Audience) -> Self {
         self.audience = Some(audience);
+        self
+    }
+
+    /// Keeps something until the last thread has handed the notice on.
+    #[must_use]
+    pub fn holding(mut self, held: Arc<dyn Any + Send + Sync>) -> Self {
+        self.held = Some(held);
         self
     }
 

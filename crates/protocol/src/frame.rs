@@ -3,7 +3,8 @@
 use msgserver_message::{
     Content, DeviceId, MessageId, Seq, SessionId, Timestamp, Topic, TopicFilter, UserId,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::Delivery;
 
@@ -26,7 +27,7 @@ pub struct Hello {
 
 /// What a client says. Fields that are not known are passed over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
+#[serde(tag = "type", rename_all = "lowercase", try_from = "Wire")]
 #[non_exhaustive]
 pub enum ClientFrame {
     /// The first frame.
@@ -56,14 +57,75 @@ pub enum ClientFrame {
         /// What the answer is to name.
         #[serde(rename = "ref")]
         reference: serde_json::Value,
-        /// The message.
-        message: serde_json::Value,
+        /// The message, as JSON text: its numbers keep all their digits.
+        #[serde(serialize_with = "as_json")]
+        message: Box<str>,
     },
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives it a reference")]
 const fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+/// A client's frame as it is read. serde reads what is tagged into values of its own first, in which a number has no
+/// digits beyond 64 bits; a field that stands beside what is tagged is read straight from the text.
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(rename = "ref", default, deserialize_with = "present")]
+    reference: Option<serde_json::Value>,
+    #[serde(default, deserialize_with = "present")]
+    message: Option<Box<RawValue>>,
+    #[serde(flatten)]
+    said: Said,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Said {
+    Hello(Hello),
+    Ack {
+        seq: Seq,
+    },
+    Subscribe {
+        topic: TopicFilter,
+        #[serde(default)]
+        history: u32,
+    },
+    Unsubscribe {
+        topic: TopicFilter,
+    },
+    Ping,
+    Publish {},
+}
+
+impl TryFrom<Wire> for ClientFrame {
+    type Error = &'static str;
+
+    fn try_from(Wire { reference, message, said }: Wire) -> Result<Self, &'static str> {
+        Ok(match said {
+            Said::Hello(hello) => Self::Hello(hello),
+            Said::Ack { seq } => Self::Ack { seq },
+            Said::Subscribe { topic, history } => Self::Subscribe { topic, history },
+            Said::Unsubscribe { topic } => Self::Unsubscribe { topic },
+            Said::Ping => Self::Ping,
+            Said::Publish {} => {
+                let (Some(reference), Some(message)) = (reference, message) else {
+                    return Err("publish takes `ref` and `message`");
+                };
+                Self::Publish { reference, message: Box::<str>::from(message) }
+            }
+        })
+    }
+}
+
+/// What is there, also if it is `null`.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
+fn as_json<S: Serializer>(text: &str, to: S) -> Result<S::Ok, S::Error> {
+    serde_json::from_str::<&RawValue>(text).map_err(serde::ser::Error::custom)?.serialize(to)
 }
 
 /// Why a frame was not taken.

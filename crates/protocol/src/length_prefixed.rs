@@ -183,6 +183,33 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_is_an_object_and_nothing_like_it() {
+        for (json, pack) in
+            [(r#"["hello"]"#, &b"\x91\xa5hello"[..]), (r#""hello""#, b"\xa5hello"), ("{}", b"\x80")]
+        {
+            assert!(FrameFormat::Json.read::<ClientFrame>(json.as_bytes()).is_err(), "{json}");
+            assert!(FrameFormat::MessagePack.read::<ClientFrame>(pack).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_publication_keeps_the_digits_of_its_numbers() {
+        let digits = "123456789012345678901234567890.500";
+        for frame in [
+            format!(r#"{{"type":"publish","ref":null,"message":{{"n": {digits}}}}}"#),
+            format!(r#"{{"message":{{"n": {digits}}},"ref":null,"new":[1],"type":"publish"}}"#),
+        ] {
+            let read = FrameFormat::Json.read::<ClientFrame>(frame.as_bytes()).unwrap();
+            let message = format!(r#"{{"n": {digits}}}"#).into();
+            assert_eq!(read, ClientFrame::Publish { reference: serde_json::Value::Null, message });
+        }
+        for without in [r#"{"type":"publish","message":{}}"#, r#"{"type":"publish","ref":1}"#] {
+            let fault = FrameFormat::Json.read::<ClientFrame>(without.as_bytes()).unwrap_err();
+            assert!(fault.to_string().contains("takes `ref` and `message`"), "{fault}");
+        }
+    }
+
+    #[test]
     fn a_frame_over_the_limit_is_refused_at_its_length() {
         let mut codec = FrameDecoder::<ClientFrame>::new(FrameFormat::Json, 10);
         let fault = codec.decode(&mut BytesMut::from(&[0, 0, 0, 11][..])).unwrap_err();

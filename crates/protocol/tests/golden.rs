@@ -98,6 +98,17 @@ fn message_frames_are_what_others_expect() {
     }
 }
 
+/// The same frame with its message written anew: it has come as its sender wrote it, spaces and all.
+fn by_value(frame: ClientFrame) -> ClientFrame {
+    match frame {
+        ClientFrame::Publish { reference, message } => {
+            let message = serde_json::from_str::<serde_json::Value>(&message).unwrap().to_string().into();
+            ClientFrame::Publish { reference, message }
+        }
+        frame => frame,
+    }
+}
+
 #[test]
 fn frames_of_others_are_read_however_they_are_cut() {
     for vector in Vectors::read().client {
@@ -109,7 +120,7 @@ fn frames_of_others_are_read_however_they_are_cut() {
                 assert_eq!(decoder.decode(&mut buffer).unwrap(), None, "{format:?} {}", vector.frame);
                 buffer.extend_from_slice(&wire[end..]);
                 let frame = decoder.decode(&mut buffer).unwrap().unwrap();
-                assert_eq!((frame, buffer.len()), (expected.clone(), 0), "{format:?}");
+                assert_eq!((by_value(frame), buffer.len()), (expected.clone(), 0), "{format:?}");
             }
         }
     }

@@ -18,14 +18,16 @@ use tokio_util::task::TaskTracker;
 use crate::grants::Grants;
 use crate::listening::FromReactor;
 use crate::occupancy::Occupancy;
+use crate::passing::Passing;
 use crate::publisher::Publisher;
 use crate::receipts::Receipts;
 use crate::redelivery::Redelivery;
 use crate::telling::Telling;
-use crate::{Door, Figures, Parts, PublishError, Settings};
+use crate::turnstile::Turnstile;
+use crate::{Door, Figures, Intake, Parts, PublishError, Settings};
 
 /// How long the store may take to say how it is.
-const STORE_PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(crate) struct Counters {
@@ -54,6 +56,9 @@ pub(crate) struct Core {
     pub(crate) telling: Arc<Telling>,
     pub(crate) publisher: Publisher,
     pub(crate) grants: Grants,
+    pub(crate) passing: Passing,
+    pub(crate) turnstile: Turnstile,
+    pub(crate) intake: Intake,
     /// What is on its way into the store and nobody waits for.
     pub(crate) notes: TaskTracker,
     pub(crate) closed: AtomicBool,
@@ -123,6 +128,9 @@ impl Scheduler {
             telling,
             publisher,
             grants: Grants::default(),
+            passing: Passing::default(),
+            turnstile: Turnstile::new(settings.admission),
+            intake: Intake::new(settings.publishing_limit),
             notes: TaskTracker::new(),
             workers: AtomicUsize::new(0),
             next_session: AtomicU64::new(1),
@@ -143,6 +151,12 @@ impl Scheduler {
         tokio::spawn(Arc::clone(&core).keep_access());
         core.settings.gate.start();
         Ok(Self { core })
+    }
+
+    /// Where doors count what publishers send, while it is on its way to [`Scheduler::publish`].
+    #[must_use]
+    pub fn intake(&self) -> &Intake {
+        &self.core.intake
     }
 
     /// How many connections are online.
@@ -221,46 +235,6 @@ impl Scheduler {
         }
         let Some(store) = &self.core.parts.store else { return Ok(()) };
         Ok(in_time(&**store, store.ready()).await?)
-    }
-
-    /// Stops: no more connections and publications, `bye` to who understands it, what waits is written as
-    /// far as clients take it within `patience`, the store is closed.
-    pub async fn stop(&self, patience: Duration) {
-        let core = &self.core;
-        core.closed.store(true, Ordering::Relaxed);
-        core.stopping.send_replace(true);
-        let deadline = Instant::now() + patience;
-        while Instant::now() < deadline {
-            let mut settled = core.parts.queue.is_empty() && core.reactor().notices_waiting() == 0;
-            core.parts.pool.for_each(&mut |session| settled = settled && session.is_settled());
-            if settled {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        let mut sessions = Vec::new();
-        core.parts.pool.for_each(&mut |session| sessions.push(Arc::clone(session)));
-        for session in sessions {
-            core.dismiss(&session, CloseReason::ShuttingDown);
-        }
-        let stopping = Arc::clone(core);
-        let _ = tokio::task::spawn_blocking(move || stopping.reactor().stop()).await;
-        let Some(store) = &core.parts.store else { return };
-        // Where devices stand and what they have acknowledged is still on its way. A store that is away must not
-        // keep the server from ending.
-        core.notes.close();
-        let noted = async {
-            core.notes.wait().await;
-            core.receipts.write(&**store).await
-        };
-        match tokio::time::timeout(patience.max(STORE_PATIENCE), noted).await {
-            Ok(Ok(())) => {}
-            Ok(Err(fault)) => tracing::warn!(%fault, "the last receipts are lost"),
-            Err(_) => tracing::warn!("the store did not take the last acknowledgements in time"),
-        }
-        if let Err(fault) = store.close().await {
-            tracing::error!(%fault, "the store was not closed");
-        }
     }
 }
 
@@ -384,11 +358,16 @@ impl Core {
             // There is nobody left to tell.
             _ => return None,
         };
-        // Clients that all come back at once would be a crowd at the door of whoever serves next.
-        let spread = u64::try_from(self.settings.return_within.as_millis()).unwrap_or(u64::MAX);
-        let retry_after_ms = (*reason == CloseReason::ShuttingDown).then(|| rand::random_range(0..=spread));
-        let bye = ServerFrame::Bye { code, detail: reason.to_string(), retry_after_ms };
+        let bye =
+            ServerFrame::Bye { code, detail: reason.to_string(), retry_after_ms: self.return_after(code) };
         self.encoders[session.encoding()].farewell(&bye, fault)
+    }
+
+    /// When a client is to come back, if it is not its own fault that it has to go. Clients that all come back at once
+    /// would be a crowd at the door of whoever serves next.
+    pub(crate) fn return_after(&self, code: ByeCode) -> Option<u64> {
+        let spread = u64::try_from(self.settings.return_within.as_millis()).unwrap_or(u64::MAX);
+        matches!(code, ByeCode::ShuttingDown | ByeCode::Unavailable).then(|| rand::random_range(0..=spread))
     }
 
     pub(crate) fn dismiss(&self, session: &Session, reason: CloseReason) {

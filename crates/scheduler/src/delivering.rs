@@ -13,7 +13,7 @@ use msgserver_queue::Lane;
 use tokio::time::Instant;
 
 use crate::core::Core;
-use crate::{FailedDelivery, FailureReason};
+use crate::{FailedDelivery, FailureReason, Taken};
 
 /// How many messages are read from an inbox at a time.
 const PAGE: usize = 256;
@@ -27,15 +27,17 @@ pub struct Job {
     message: Arc<Message>,
     seq: Option<Seq>,
     attempts: u32,
+    /// Its bytes count while it waits.
+    _taken: Option<Arc<Taken>>,
 }
 
 impl Job {
-    pub(crate) fn kept(message: &Arc<Message>, seq: Seq) -> Self {
-        Self { message: Arc::clone(message), seq: Some(seq), attempts: 0 }
+    pub(crate) fn kept(message: &Arc<Message>, seq: Seq, taken: Option<&Arc<Taken>>) -> Self {
+        Self { message: Arc::clone(message), seq: Some(seq), attempts: 0, _taken: taken.cloned() }
     }
 
-    pub(crate) fn passing(message: &Arc<Message>) -> Self {
-        Self { message: Arc::clone(message), seq: None, attempts: 0 }
+    pub(crate) fn passing(message: &Arc<Message>, taken: &Arc<Taken>) -> Self {
+        Self { message: Arc::clone(message), seq: None, attempts: 0, _taken: Some(Arc::clone(taken)) }
     }
 }
 
@@ -50,6 +52,7 @@ impl Core {
                     tracing::warn!(%user, %fault, "an inbox cannot be read");
                     again = Some(STORE_RETRY);
                 }
+                self.turnstile.has_read(session.id());
             }
         }
         let mut rest = VecDeque::new();
@@ -117,6 +120,10 @@ impl Core {
         // Without jobs it was woken because it is new or has room again: then only the store knows.
         let goal = jobs.iter().filter_map(|job| job.seq).max().map(|newest| newest.max(settled));
         while goal.is_none_or(|goal| session.tail() < goal) {
+            // A backlog is safe where it is, and a server that stops would never be done with it.
+            if self.closed.load(Ordering::Relaxed) {
+                break;
+            }
             let entries = store.read(session.user(), session.tail(), PAGE).await?;
             if entries.is_empty() {
                 break;

@@ -1,11 +1,13 @@
 //! From a guest to a session.
 
+use std::fmt::Display;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use msgserver_persistence::Cursor;
-use msgserver_pool::{Connection, Session, SessionSetup, Standing};
+use msgserver_pool::{CloseReason, Connection, Session, SessionSetup, Standing};
 use msgserver_protocol::{ByeCode, Cipher, ServerFrame};
 
 use crate::core::Core;
@@ -13,6 +15,7 @@ use crate::guest::Guest;
 use crate::occupancy::Place;
 use crate::refusal::Refusal;
 use crate::subscribing::Beginning;
+use crate::turnstile::Turn;
 
 /// A guest for whom everything is ready but its connection.
 pub(crate) struct Expected {
@@ -23,26 +26,32 @@ pub(crate) struct Expected {
     pub(crate) cursor: Option<Cursor>,
     /// What it follows.
     pub(crate) beginning: Beginning,
+    /// Its turn to read its inbox.
+    pub(crate) turn: Option<Turn>,
 }
 
 impl Core {
-    /// Opens a guest's inbox, and has it follow what it asks for.
+    /// Opens a guest's inbox, when it is its turn, and has it follow what it asks for.
     pub(crate) async fn expect(
         &self,
         guest: Guest,
         encoding: usize,
         place: Place,
     ) -> Result<Expected, Refusal> {
-        let cursor = match self.store_for(&guest.user) {
-            None => None,
-            Some(store) => {
-                let cursor = store.open(&guest.user, &guest.device).await;
-                Some(cursor.map_err(|fault| Refusal::new(ByeCode::Unavailable, fault))?)
-            }
-        };
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Refusal::new(ByeCode::ShuttingDown, CloseReason::ShuttingDown));
+        }
+        let (mut cursor, mut turn) = (None, None);
+        if let Some(store) = self.store_for(&guest.user) {
+            let unavailable = |fault: &dyn Display| Refusal::new(ByeCode::Unavailable, fault);
+            let waited = tokio::time::timeout(self.settings.opening_deadline, self.turnstile.turn()).await;
+            turn = Some(waited.map_err(|_| unavailable(&"too many clients come at once; try again later"))?);
+            let opened = store.open(&guest.user, &guest.device).await;
+            cursor = Some(opened.map_err(|fault| unavailable(&fault))?);
+        }
         let following = cursor.as_ref().map_or_else(Vec::new, |cursor| cursor.topics.clone());
         let beginning = self.follow_from_hello(&guest, following).await;
-        Ok(Expected { guest, encoding, place, cursor, beginning })
+        Ok(Expected { guest, encoding, place, cursor, beginning, turn })
     }
 
     /// Brings an expected guest online over its connection. `head` goes before everything else that it is sent.
@@ -75,7 +84,7 @@ impl Core {
         socket: impl Into<Connection>,
         head: Bytes,
     ) -> io::Result<Weak<Session>> {
-        let Expected { guest, encoding, place, cursor, beginning } = expected;
+        let Expected { guest, encoding, place, cursor, beginning, turn } = expected;
         let access = guest.access;
         let id = self.next_session();
         let (user, device) = (guest.user.clone(), guest.device.clone());
@@ -97,6 +106,9 @@ impl Core {
         )?;
         let session = Arc::new(session);
         place.keep();
+        if let Some(turn) = turn {
+            self.turnstile.reads(id, turn);
+        }
         let heartbeat_ms = u64::try_from(self.settings.reactor.heartbeat.as_millis()).unwrap_or(u64::MAX);
         let resumed = cursor.is_some_and(|cursor| cursor.known);
         let welcome = ServerFrame::Welcome { session: id, user, device, heartbeat_ms, resumed };

@@ -39,6 +39,14 @@ pub enum PublishError {
         /// How many may.
         limit: usize,
     },
+    /// Too many bytes are being published already.
+    #[error("{bytes} bytes are being published, and no more than {limit} may be at a time; try again later")]
+    TooMuch {
+        /// How many are.
+        bytes: usize,
+        /// How many may be.
+        limit: usize,
+    },
     /// The server stops.
     #[error("the server stops")]
     ShuttingDown,

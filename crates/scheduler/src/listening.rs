@@ -57,7 +57,8 @@ impl Events for FromReactor {
                 error(ErrorCode::UnexpectedFrame, "hello is the first frame and comes once".to_owned(), None)
             }
             ClientFrame::Publish { reference, message } => {
-                match self.0.publisher.take(session, self.0.grants.of(session), reference, &message) {
+                let access = self.0.grants.of(session);
+                match self.0.publisher.take(session, access, reference, message, &self.0.intake) {
                     Ok(()) => return,
                     Err(refusal) => refusal,
                 }
@@ -84,6 +85,7 @@ impl Events for FromReactor {
         self.0.grants.remove(session);
         self.0.topics.leave(session);
         self.0.occupancies[session.encoding()].leave();
+        self.0.turnstile.has_read(session.id());
         self.0.left(session);
         if !matches!(reason, CloseReason::ClosedByPeer | CloseReason::Complete | CloseReason::ShuttingDown) {
             tracing::info!(session = %session.id(), user = %session.user(), %reason, "session closed");

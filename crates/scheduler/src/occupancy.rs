@@ -46,6 +46,11 @@ impl Occupancy {
         Ok(Place(Some(Arc::clone(self))))
     }
 
+    /// A place in the server for a connection for which its door has none.
+    pub(crate) fn take_from_whole(&self) -> Option<Place> {
+        self.whole.as_ref()?.take().ok()
+    }
+
     /// Whether this is the first connection that is turned away since the door had room.
     pub(crate) fn is_news(&self) -> bool {
         !self.overrun.swap(true, Ordering::Relaxed)
@@ -134,7 +139,11 @@ mod tests {
         assert!(wide.take().unwrap_err().is_server());
         drop(first);
         let again = narrow.take().unwrap();
-        drop((rest, again));
+        assert!(narrow.take_from_whole().is_none() && server.take_from_whole().is_none());
+        drop(rest);
+        let told = narrow.take_from_whole().unwrap();
+        assert!(!narrow.take().unwrap_err().is_server());
+        drop((told, again));
         assert_eq!(server.connections.load(Ordering::Relaxed), 0);
     }
 }

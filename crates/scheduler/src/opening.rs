@@ -44,8 +44,12 @@ impl Scheduler {
         let mut stopping = self.core.stopping.subscribe();
         let mut acceptor = Acceptor::new(listener);
         loop {
+            let next = async {
+                self.core.turnstile.room().await;
+                acceptor.accept().await
+            };
             let (socket, peer) = tokio::select! {
-                accepted = acceptor.accept() => accepted,
+                accepted = next => accepted,
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             };
             self.core.admit_connection(socket, peer, door);
@@ -57,19 +61,23 @@ impl Core {
     fn admit_connection(self: &Arc<Self>, mut socket: TcpStream, peer: SocketAddr, encoding: usize) {
         let core = Arc::clone(self);
         let door = &self.parts.doors[encoding];
-        if self.parts.filter.as_ref().is_some_and(|filter| !filter.allows(peer)) {
-            let refusal = Refusal::new(ByeCode::Unauthorized, "authorization validation failed");
-            tokio::spawn(async move { core.refuse(&mut socket, peer, encoding, refusal).await });
-            return;
-        }
         let place = match self.occupancies[encoding].take() {
             Ok(place) => place,
             Err(full) => return self.turn_away(socket, encoding, full),
         };
+        if self.parts.filter.as_ref().is_some_and(|filter| !filter.allows(peer)) {
+            let refusal = Refusal::new(ByeCode::Unauthorized, "authorization validation failed");
+            tokio::spawn(async move {
+                core.refuse(&mut socket, peer, encoding, refusal).await;
+                // It has a descriptor until here.
+                drop(place);
+            });
+            return;
+        }
         if door.encryption.is_none() && door.encoder.inbound().is_silent() && !self.asks_for_proof() {
             // Nothing is asked of such a client, so nothing has to be waited for.
             let (guest, beginning) = (Guest::anonymous(peer), Beginning::default());
-            let expected = Expected { guest, encoding, place, cursor: None, beginning };
+            let expected = Expected { guest, encoding, place, cursor: None, beginning, turn: None };
             if let Err(fault) =
                 socket.into_std().and_then(|socket| core.enter_now(expected, socket, Bytes::new()))
             {
@@ -86,14 +94,17 @@ impl Core {
     fn turn_away(self: &Arc<Self>, mut socket: TcpStream, encoding: usize, full: &Occupancy) {
         let refusal = self
             .full(full, || socket.local_addr().map_or_else(|fault| fault.to_string(), |at| at.to_string()));
-        if full.is_server() {
-            // The limit stands for the descriptors that there are: none may be held until the client has read.
-            let farewell = refusal.farewell(&self.encoders[encoding]);
+        // The server's limit stands for the descriptors that there are: none may be held beyond it until a client has read.
+        let Some(place) = full.take_from_whole() else {
+            let farewell = self.farewell(encoding, refusal);
             let _ = socket.into_std().and_then(|mut socket| io::Write::write_all(&mut socket, &farewell));
             return;
-        }
+        };
         let core = Arc::clone(self);
-        tokio::spawn(async move { core.say_farewell(&mut socket, encoding, refusal).await });
+        tokio::spawn(async move {
+            core.say_farewell(&mut socket, encoding, refusal).await;
+            drop(place);
+        });
     }
 
     /// Why a connection is one too many; `door` names where it came.
@@ -122,7 +133,10 @@ impl Core {
         let greeting = self.greet(&mut socket, peer, encoding, beforehand);
         let guest = match tokio::time::timeout(self.settings.opening_deadline, greeting).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Refusal::new(ByeCode::Timeout, "nothing came in time")),
+            Err(_) => Err(Refusal::new(
+                ByeCode::Timeout,
+                "hello, or what proves who it is, did not come whole in time",
+            )),
         };
         let expected = match guest {
             Ok(guest) => self.expect(guest, encoding, place).await,
@@ -141,8 +155,14 @@ impl Core {
         self.say_farewell(socket, encoding, refusal).await;
     }
 
+    /// The reason, as clients of a door get it.
+    fn farewell(&self, encoding: usize, refusal: Refusal) -> Bytes {
+        let retry_after_ms = self.return_after(refusal.code());
+        refusal.farewell(&self.encoders[encoding], retry_after_ms)
+    }
+
     async fn say_farewell(&self, socket: &mut TcpStream, encoding: usize, refusal: Refusal) {
-        let bytes = refusal.farewell(&self.encoders[encoding]);
+        let bytes = self.farewell(encoding, refusal);
         let farewell = async {
             socket.write_all(&bytes).await?;
             socket.shutdown().await?;

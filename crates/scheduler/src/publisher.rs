@@ -15,11 +15,10 @@ use tokio::sync::mpsc;
 
 use crate::core::Core;
 use crate::subscribing::Asked;
-use crate::{Publication, PublishError, Published, Scheduler};
+use crate::{Intake, Publication, PublishError, Published, Scheduler, Taken};
 
-/// How many publications of sessions may wait to be taken, and how many bytes of them; one more is refused.
+/// How many publications of sessions may wait to be taken; one more is refused.
 const WAITING: usize = 10_000;
-const WAITING_BYTES: usize = 64 * 1024 * 1024;
 
 /// How many of them are taken at a time: what waits together shares one sync of the store.
 const AT_ONCE: usize = 1_000;
@@ -73,7 +72,8 @@ enum What {
         access: Option<Arc<Access>>,
         reference: Value,
         /// The message, as `POST /v1/messages` takes it.
-        message: Vec<u8>,
+        message: Box<str>,
+        taken: Taken,
     },
     Follow(Asked),
 }
@@ -85,7 +85,6 @@ fn refusal(code: ErrorCode, detail: impl ToString, reference: Value) -> ServerFr
 /// Takes what sessions publish, and what they follow. All in one line, so that each client's frames keep their order.
 pub(crate) struct Publisher {
     orders: mpsc::Sender<Order>,
-    bytes: AtomicUsize,
     /// How much about topics is in the line.
     asked: AtomicUsize,
 }
@@ -93,7 +92,7 @@ pub(crate) struct Publisher {
 impl Publisher {
     pub(crate) fn new() -> (Self, mpsc::Receiver<Order>) {
         let (orders, waiting) = mpsc::channel(WAITING);
-        (Self { orders, bytes: AtomicUsize::new(0), asked: AtomicUsize::new(0) }, waiting)
+        (Self { orders, asked: AtomicUsize::new(0) }, waiting)
     }
 
     /// Takes what a session publishes, or says why not.
@@ -102,28 +101,24 @@ impl Publisher {
         session: &Arc<Session>,
         access: Option<Arc<Access>>,
         reference: Value,
-        message: &Value,
+        message: Box<str>,
+        intake: &Intake,
     ) -> Result<(), ServerFrame> {
         if !session.may_publish() {
             return Err(refusal(ErrorCode::Forbidden, "this client may not publish", reference));
         }
-        let message = message.to_string().into_bytes();
-        let bytes = message.len();
-        let full = |reference| {
+        let taken = match intake.take(message.len()) {
+            Ok(taken) => taken,
+            Err(fault) => return Err(refusal(code(&fault), fault, reference)),
+        };
+        let what = What::Publish { access, reference, message, taken };
+        self.orders.try_send(Order { session: Arc::clone(session), what }).map_err(|refused| {
+            let reference = match refused.into_inner().what {
+                What::Publish { reference, .. } => reference,
+                What::Follow(_) => Value::Null,
+            };
             let detail = "too many publications wait to be taken; try again later";
             refusal(ErrorCode::Overloaded, detail, reference)
-        };
-        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > WAITING_BYTES {
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(full(reference));
-        }
-        let what = What::Publish { access, reference, message };
-        self.orders.try_send(Order { session: Arc::clone(session), what }).map_err(|refused| {
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            match refused.into_inner().what {
-                What::Publish { reference, .. } => full(reference),
-                What::Follow(_) => full(Value::Null),
-            }
         })
     }
 
@@ -190,9 +185,8 @@ impl Core {
         let mut batch = Vec::with_capacity(orders.len());
         let mut asked = Vec::with_capacity(orders.len());
         for Order { session, what } in orders {
-            let What::Publish { access, reference, message } = what else { continue };
-            self.publisher.bytes.fetch_sub(message.len(), Ordering::Relaxed);
-            let read = Publication::from_json(&message)
+            let What::Publish { access, reference, message, taken } = what else { continue };
+            let read = Publication::from_json(message.as_bytes())
                 .map_err(|fault| (ErrorCode::Invalid, fault.to_string()))
                 .and_then(|publication| match access {
                     Some(access) if !access.may_publish(&publication.target) => {
@@ -202,10 +196,10 @@ impl Core {
                     }
                     _ => Ok(publication),
                 });
-            asked.push((session, reference, read.map(|publication| batch.push(publication))));
+            asked.push((session, reference, read.map(|publication| batch.push(publication)), taken));
         }
         let mut outcomes = scheduler.publish_batch(batch).await.into_iter();
-        for (session, reference, read) in asked {
+        for (session, reference, read, _taken) in asked {
             let answer = match read {
                 Err((code, detail)) => refusal(code, detail, reference),
                 Ok(()) => match outcomes.next().expect("an outcome for each publication") {
@@ -224,9 +218,9 @@ fn code(fault: &PublishError) -> ErrorCode {
     use msgserver_persistence::StoreError;
     match fault {
         PublishError::Store(StoreError::Conflict(_)) => ErrorCode::Conflict,
-        PublishError::Store(StoreError::Full { .. }) | PublishError::Overloaded { .. } => {
-            ErrorCode::Overloaded
-        }
+        PublishError::Store(StoreError::Full { .. })
+        | PublishError::Overloaded { .. }
+        | PublishError::TooMuch { .. } => ErrorCode::Overloaded,
         PublishError::NotSupported(_) => ErrorCode::NotSupported,
         PublishError::Store(_) | PublishError::ShuttingDown => ErrorCode::Unavailable,
         _ => ErrorCode::Invalid,

@@ -12,7 +12,7 @@ use msgserver_pool::Notice;
 
 use crate::core::Core;
 use crate::delivering::{Job, STORE_RETRY};
-use crate::{Publication, PublishError, Published, Scheduler};
+use crate::{Publication, PublishError, Published, Scheduler, Taken};
 
 /// How many scheduled messages are handed on at a time.
 const RELEASED_AT_ONCE: usize = 1000;
@@ -68,10 +68,11 @@ impl Scheduler {
     /// # Errors
     /// [`StoreError`] if the store cannot be asked.
     pub async fn receipt(&self, id: MessageId) -> Result<Option<Receipt>, StoreError> {
-        match &self.core.parts.store {
-            Some(store) => self.core.receipt(&**store, id).await,
-            None => Ok(None),
-        }
+        let known = match &self.core.parts.store {
+            Some(store) => self.core.receipt(&**store, id).await?,
+            None => None,
+        };
+        Ok(known.or_else(|| self.core.passing.receipt(id)))
     }
 
     /// Takes back a message, as far as it is not delivered yet.
@@ -98,6 +99,7 @@ struct Prepared {
     state: Stage,
     /// Whether its publisher has named a time for it.
     has_time: bool,
+    taken: Arc<Taken>,
 }
 
 /// To whom something goes as a notice.
@@ -154,6 +156,7 @@ impl Core {
         if bytes > MAX_CONTENT_BYTES {
             return Err(PublishError::TooLong { bytes, limit: MAX_CONTENT_BYTES });
         }
+        let taken = Arc::new(self.intake.take(bytes)?);
         let mut message = Message::new(publication.content);
         let check_id = publication.id.is_some();
         message.id = publication.id.unwrap_or(message.id);
@@ -208,16 +211,17 @@ impl Core {
         // An id counts once also where nothing is kept.
         let recipients = recipients.or((has_store && check_id).then_some(Recipients::Nobody));
         let message = Arc::new(message);
-        let notice = audience.map(|audience| self.notice(&message, audience)).transpose()?;
+        let notice = audience.map(|audience| self.notice(&message, audience, Some(&taken))).transpose()?;
         let append = recipients.map(|recipients| Append {
             message: Arc::clone(&message),
             recipients,
             check_id,
             deliver_at: publication.deliver_at,
             if_full: publication.if_full,
+            besides: passing.iter().cloned().collect(),
         });
         let has_time = publication.deliver_at.is_some();
-        Ok((Prepared { message, passing, notice, followers, state, has_time }, append))
+        Ok((Prepared { message, passing, notice, followers, state, has_time, taken }, append))
     }
 
     /// The inboxes that a message goes into; users without one are put among `passing`.
@@ -244,7 +248,7 @@ impl Core {
 
     /// What is kept is answered for; from here on nothing can be refused.
     async fn hand_on(&self, one: Prepared, appended: Option<Appended>) -> Published {
-        let Prepared { message, passing, notice, followers, mut state, has_time } = one;
+        let Prepared { message, passing, notice, followers, mut state, has_time, taken } = one;
         let id = message.id;
         match appended {
             Some(Appended::Scheduled) => {
@@ -255,6 +259,9 @@ impl Core {
             Some(Appended::Duplicate) if has_time => state = self.first_state(id).await.unwrap_or(state),
             Some(Appended::Duplicate) => {}
             appended => {
+                if appended.is_none() {
+                    self.passing.note(id);
+                }
                 if appended.is_none() && self.telling.is_wanted(Stage::Queued) {
                     let target = match &message.topic {
                         Some(topic) => Target::Topic(topic.clone()),
@@ -271,11 +278,11 @@ impl Core {
                 }
                 if let Some(Appended::New(seqs)) = appended {
                     for (user, seq) in seqs {
-                        self.parts.queue.push(&user, Job::kept(&message, seq));
+                        self.parts.queue.push(&user, Job::kept(&message, seq, Some(&taken)));
                     }
                 }
                 for user in passing {
-                    self.parts.queue.push(&user, Job::passing(&message));
+                    self.parts.queue.push(&user, Job::passing(&message, &taken));
                 }
             }
         }
@@ -308,8 +315,16 @@ impl Core {
 
     /// The message for every session, or for those whose users have no inbox. Encoded before anything is kept: what
     /// has no form at one of the doors is refused.
-    fn notice(&self, message: &Message, audience: Audience) -> Result<Arc<Notice>, PublishError> {
-        let notice = Notice::new(message.clone(), Arc::clone(&self.encoders))?;
+    fn notice(
+        &self,
+        message: &Message,
+        audience: Audience,
+        taken: Option<&Arc<Taken>>,
+    ) -> Result<Arc<Notice>, PublishError> {
+        let mut notice = Notice::new(message.clone(), Arc::clone(&self.encoders))?;
+        if let Some(taken) = taken {
+            notice = notice.holding(taken.clone());
+        }
         Ok(Arc::new(match audience {
             Audience::Everybody => notice,
             Audience::WithoutInbox => notice.without_inbox(),
@@ -361,12 +376,12 @@ impl Core {
             self.notify_followers(&message, audience);
         }
         let audience = audience.filter(|_| !of_topic);
-        match audience.map(|audience| self.notice(&message, audience)).transpose() {
+        match audience.map(|audience| self.notice(&message, audience, None)).transpose() {
             Ok(notice) => notice.iter().for_each(|notice| self.reactor().broadcast(notice)),
             Err(fault) => tracing::warn!(id = %message.id, %fault, "a scheduled notice was not sent"),
         }
         for (user, seq) in seqs {
-            self.parts.queue.push(&user, Job::kept(&message, seq));
+            self.parts.queue.push(&user, Job::kept(&message, seq, None));
         }
     }
 

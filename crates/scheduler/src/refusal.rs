@@ -32,11 +32,11 @@ impl Refusal {
     }
 
     /// The reason, as clients of a door get it.
-    pub(crate) fn farewell(self, encoder: &Encoder) -> bytes::Bytes {
+    pub(crate) fn farewell(self, encoder: &Encoder, retry_after_ms: Option<u64>) -> bytes::Bytes {
         if self.silent {
             return bytes::Bytes::new();
         }
-        let bye = ServerFrame::Bye { code: self.code, detail: self.text, retry_after_ms: None };
+        let bye = ServerFrame::Bye { code: self.code, detail: self.text, retry_after_ms };
         encoder.farewell(&bye, self.fault).unwrap_or_else(|| match bye {
             ServerFrame::Bye { detail, .. } => detail.into(),
             _ => bytes::Bytes::new(),

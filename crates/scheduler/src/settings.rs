@@ -11,7 +11,7 @@ use msgserver_pool::{Pool, ReactorOptions, Replacement};
 use msgserver_protocol::Encoder;
 use msgserver_queue::Queue;
 
-use crate::{Authenticate, Filter, Job, Publishers};
+use crate::{Admission, Authenticate, Filter, Job, Publishers};
 
 /// How a scheduler works; names and defaults are the first msgserver's where it had them.
 #[derive(Debug, Clone)]
@@ -28,6 +28,9 @@ pub struct Settings {
     pub queue_buffer_len: usize,
     /// Jobs and notices that may wait before publishers are refused.
     pub queue_limit: usize,
+    /// Bytes of what is being published at a time: bodies, frames and contents, until they are answered and handed on.
+    /// One publication more is refused.
+    pub publishing_limit: usize,
     /// Connections at a time, of all doors together; one more is turned away with a reason.
     pub max_connections: usize,
     /// What a client may leave unread, in bytes.
@@ -42,10 +45,12 @@ pub struct Settings {
     pub publishers: Publishers,
     /// What is asked of who comes in, besides [`Parts::authentication`]: tokens, the application, API keys.
     pub gate: Arc<Gate>,
-    /// Over how long clients are told to spread their return when the server stops.
+    /// Over how long clients are told to spread their return when the server stops or has no room.
     pub return_within: Duration,
-    /// How long a client may take to come online.
+    /// How long a client may take to come online, and then wait for its turn.
     pub opening_deadline: Duration,
+    /// How fast clients with an inbox are let in.
+    pub admission: Admission,
     /// How long a client that sends no `|` has to pause for its authentication text to count.
     pub text_grace: Duration,
     /// The longest authentication text, in bytes.
@@ -65,6 +70,7 @@ impl Default for Settings {
             min_parallel: 1,
             queue_buffer_len: 1000,
             queue_limit: 1_000_000,
+            publishing_limit: 256 * 1024 * 1024,
             max_connections: usize::MAX,
             outbox_limit: 1024 * 1024,
             window: 1000,
@@ -74,6 +80,7 @@ impl Default for Settings {
             gate: Arc::default(),
             return_within: Duration::from_secs(5),
             opening_deadline: Duration::from_secs(10),
+            admission: Admission::default(),
             text_grace: Duration::from_millis(200),
             text_limit: 4096,
             replacement: Replacement::Replace,

@@ -102,6 +102,7 @@ impl Order {
             check_id: self.id.is_some(),
             deliver_at: self.deliver_at,
             if_full: self.if_full,
+            besides: [].into(),
         }
     }
 }

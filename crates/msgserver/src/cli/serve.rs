@@ -9,6 +9,7 @@ use msgserver::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::configuration::{Configuration, Flags, InForce, Listener, LogFormat, StoreChoice, Webhook};
 use super::doors::{self, Behind, OpenDoor};
@@ -37,7 +38,12 @@ impl Serve {
         let configuration = in_force.configuration();
         log::start(configuration.log_format, &configuration.log_level);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Fault::failed);
-        let outcome = runtime.and_then(|runtime| runtime.block_on(serve(&configuration)));
+        let outcome = runtime.and_then(|runtime| {
+            let outcome = runtime.block_on(serve(&configuration));
+            // What is still under way now is nothing that anybody waits for.
+            runtime.shutdown_background();
+            outcome
+        });
         match outcome {
             Err(Fault::Failed(line)) if configuration.log_format == LogFormat::Json => {
                 tracing::error!("{line}");
@@ -62,15 +68,22 @@ async fn serve(configuration: &Configuration) -> Result<(), Fault> {
     doors::announce(configuration, &doors);
     let ready_file = ready_file.map(|path| ReadyFile::write(path, &doors)).transpose()?;
     let stop_http = watch::Sender::new(false);
+    let mut http = JoinSet::new();
     for door in doors {
-        open_to_clients(door, &server, configuration, webhooks.as_ref(), &stop_http);
+        open_to_clients(door, &server, configuration, webhooks.as_ref(), &stop_http, &mut http);
     }
 
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
     tracing::info!("draining; a second signal ends at once");
     stop_http.send_replace(true);
+    let answered = async {
+        if tokio::time::timeout(configuration.drain, http.join_all()).await.is_err() {
+            tracing::warn!("some HTTP clients have not taken their answers");
+        }
+    };
+    let drained = async { tokio::join!(server.stop(configuration.drain), answered) };
     let outcome = tokio::select! {
-        () = server.stop(configuration.drain) => Ok(()),
+        _ = drained => Ok(()),
         _ = terminate.recv() => Err(Fault::Failed("ended before everything was settled".to_owned())),
         _ = interrupt.recv() => Err(Fault::Failed("ended before everything was settled".to_owned())),
     };
@@ -180,6 +193,7 @@ fn open_to_clients(
     configuration: &Configuration,
     webhooks: Option<&Webhooks>,
     stop_http: &watch::Sender<bool>,
+    http: &mut JoinSet<()>,
 ) {
     let server = server.clone();
     let socket = door.socket;
@@ -190,6 +204,7 @@ fn open_to_clients(
         Behind::Http => {
             let mut api = HttpApi::new(server.sender())
                 .patience(configuration.request_deadline)
+                .body_limit(configuration.body_bytes)
                 .origins(configuration.origins.clone());
             if !door.address.ip().to_canonical().is_loopback() && !configuration.allow_anonymous {
                 api = api.refuse_strangers();
@@ -201,7 +216,7 @@ fn open_to_clients(
                 api = api.more_figures(move || figures(&webhooks));
             }
             let mut stop = stop_http.subscribe();
-            tokio::spawn(api.serve(socket, async move {
+            http.spawn(api.serve(socket, async move {
                 let _ = stop.wait_for(|stop| *stop).await;
             }));
         }

@@ -10,6 +10,7 @@ use super::PATIENCE;
 /// One connection.
 pub struct Http {
     socket: BufReader<TcpStream>,
+    authorization: String,
 }
 
 /// An answer to a request.
@@ -48,7 +49,14 @@ impl Http {
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
         socket.set_nodelay(true)?;
-        Ok(Self { socket: BufReader::new(socket) })
+        Ok(Self { socket: BufReader::new(socket), authorization: String::new() })
+    }
+
+    /// Sends an API key with each request, if there is one.
+    #[must_use]
+    pub fn with_key(mut self, key: Option<&str>) -> Self {
+        self.authorization = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
+        self
     }
 
     /// Sends bytes as they are.
@@ -63,8 +71,10 @@ impl Http {
 
     /// Sends a request with a body of known length.
     pub fn request(&mut self, method: &str, path: &str, body: &str) -> io::Result<Answer> {
-        let length = body.len();
-        self.send(format!("{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}"))?;
+        let (length, authorization) = (body.len(), &self.authorization);
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{authorization}Content-Length: {length}\r\n\r\n");
+        self.send(head + body)?;
         self.answer(method)
     }
 

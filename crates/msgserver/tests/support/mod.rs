@@ -34,6 +34,7 @@ pub struct Server {
     pub child: Child,
     pub doors: Value,
     directory: PathBuf,
+    key: Option<String>,
 }
 
 impl Server {
@@ -53,7 +54,10 @@ impl Server {
     fn spawn(mut command: Command, directory: &Path, flags: &[&str]) -> Self {
         let doors = ["--listen", "--frame", "--http"].into_iter().filter(|door| !flags.contains(door));
         command.arg("serve").args(doors.flat_map(|door| [door, "127.0.0.1:0"])).args(flags);
-        Self::run(command, directory)
+        let key = flags.iter().skip_while(|flag| **flag != "--api-key").nth(1).map(|key| (*key).to_owned());
+        let mut server = Self::run(command, directory);
+        server.key = key;
+        server
     }
 
     /// A server of a whole command, but for where its data, ready file and log are.
@@ -73,7 +77,7 @@ impl Server {
             assert!(child.try_wait().unwrap().is_none(), "the server ended");
             std::fs::read(&ready).ok().map(|json| serde_json::from_slice(&json).unwrap())
         });
-        Self { child, doors, directory: directory.to_owned() }
+        Self { child, doors, directory: directory.to_owned(), key: None }
     }
 
     /// What it and its predecessors in this directory have written to standard error.
@@ -127,7 +131,7 @@ impl Server {
     }
 
     pub fn http(&self) -> Http {
-        Http::connect(self.address("http")).unwrap()
+        Http::connect(self.address("http")).unwrap().with_key(self.key.as_deref())
     }
 
     /// Waits until the store knows that a user has no connected device.
@@ -141,7 +145,7 @@ impl Server {
     }
 
     pub fn stats(&self) -> Value {
-        serde_json::from_str(&self.request("GET", "/v1/stats", None, None).1).unwrap()
+        serde_json::from_str(&self.request("GET", "/v1/stats", self.key.as_deref(), None).1).unwrap()
     }
 
     pub fn wait_for(&self, figure: &str, value: u64) {

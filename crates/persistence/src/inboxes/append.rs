@@ -32,9 +32,9 @@ impl<R: Rows> Inboxes<'_, Changes<'_, R>> {
 
 impl<T: Tables> Inboxes<'_, T> {
     fn append(&mut self, append: &Append) -> Result<Appended, StoreError> {
-        let Append { message, recipients, check_id, deliver_at, .. } = append;
+        let Append { message, check_id, deliver_at, .. } = append;
         // Only an id that may come again needs one.
-        let print = if *check_id { fingerprint(message, recipients) } else { 0 };
+        let print = if *check_id { fingerprint(append) } else { 0 };
         if *check_id && let Some(known) = message_row(self.tables, message.id)? {
             let same = known.print == print;
             return if same { Ok(Appended::Duplicate) } else { Err(StoreError::Conflict(message.id)) };

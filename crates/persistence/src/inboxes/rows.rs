@@ -142,6 +142,7 @@ impl ScheduleRow {
             check_id: false,
             deliver_at: None,
             if_full: if self.refuse_if_full { IfFull::Refuse } else { IfFull::DropOldest },
+            besides: Arc::default(),
         }
     }
 }

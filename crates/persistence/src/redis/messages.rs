@@ -183,8 +183,7 @@ impl Messages {
             return None;
         }
         // Only an id that may come again needs one.
-        let print =
-            if *check_id { format!("{:032x}", fingerprint(message, recipients)) } else { "-".to_owned() };
+        let print = if *check_id { format!("{:032x}", fingerprint(append)) } else { "-".to_owned() };
         let users = match recipients {
             Recipients::Users(users) => Some(&users[..]),
             Recipients::Nobody => Some(&[][..]),

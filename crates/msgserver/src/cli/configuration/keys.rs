@@ -202,6 +202,14 @@ pub(crate) static SECTIONS: &[Section] = &[
             Key::new("limits.queue", "Messages that may wait before publishers are refused", |c| {
                 Box::new(Count(&mut c.settings.queue_limit, 1..=1_000_000_000))
             }),
+            Key::new(
+                "limits.publishing_bytes",
+                "Bytes of what is being published at a time; publishers beyond are refused for a while",
+                |c| Box::new(Size(&mut c.settings.publishing_limit, 32 * MIB..=1024 * 1024 * MIB)),
+            ),
+            Key::new("limits.body_bytes", "The longest body of an HTTP request", |c| {
+                Box::new(Size(&mut c.body_bytes, KIB..=64 * MIB))
+            }),
             Key::new("limits.outbox_bytes", "What a client may leave unread in the server's memory", |c| {
                 Box::new(Size(&mut c.settings.outbox_limit, KIB..=1024 * MIB))
             }),
@@ -227,6 +235,22 @@ pub(crate) static SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        title: "Admission",
+        keys: &[
+            Key::new("admission.rate", "How many clients with an inbox are let in a second", |c| {
+                Box::new(Count(&mut c.settings.admission.rate, 1..=1_000_000))
+            }),
+            Key::new("admission.burst", "How many of them may come at once after a quiet time", |c| {
+                Box::new(Count(&mut c.settings.admission.burst, 1..=1_000_000))
+            }),
+            Key::new(
+                "admission.parallel",
+                "How many inboxes are opened, and read for the first time, side by side",
+                |c| Box::new(Count(&mut c.settings.admission.parallel, 1..=10_000)),
+            ),
+        ],
+    },
+    Section {
         title: "Sessions",
         keys: &[
             Key::new("sessions.heartbeat", "How long a connection may be silent, in whole seconds", |c| {
@@ -248,7 +272,7 @@ pub(crate) static SECTIONS: &[Section] = &[
             ),
             Key::new(
                 "sessions.return_within",
-                "Over how long clients are told to spread their return when the server stops",
+                "Over how long clients are told to spread their return when the server stops or has no room",
                 |c| Box::new(Time(&mut c.settings.return_within, Duration::ZERO..=hours(1))),
             ),
         ],

@@ -65,6 +65,8 @@ pub(crate) struct Configuration {
     pub(crate) max_connections: Option<usize>,
     /// How long an HTTP client may take.
     pub(crate) request_deadline: Duration,
+    /// The longest body of an HTTP request.
+    pub(crate) body_bytes: usize,
     /// How long a stop may wait.
     pub(crate) drain: Duration,
     /// Of the server's RSA key.
@@ -102,6 +104,7 @@ impl Default for Configuration {
             inbox: Limits::default(),
             max_connections: None,
             request_deadline: Duration::from_secs(60),
+            body_bytes: 8 * 1024 * 1024,
             drain: Duration::from_secs(10),
             key_bits: 1024,
             key_file: None,
