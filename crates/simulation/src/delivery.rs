@@ -49,6 +49,9 @@ pub(crate) fn run(world: &mut World) {
         world.catch_up_clock();
         if let Some((scheduler, store)) = begin(world, &mut tasks, &settings, true) {
             world.publishers.settle(&AtServer(scheduler)).await;
+            // Whoever is connected stays so, and has to get what could not be read at first.
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            store.heal();
             rest(world, &store).await;
         }
     });

@@ -66,6 +66,7 @@ async fn rest(world: &World) {
     let mut tasks = JoinSet::new();
     let Some((store, steps)) = world.open() else { return };
     world.keep_writing(&mut tasks, &store, steps);
+    store.heal();
     let counter = AtStore { store: Arc::clone(&store), clock: world.clock.clone() };
     world.publishers.settle(&counter).await;
     let until = tokio::time::Instant::now() + REST;

@@ -1,6 +1,7 @@
 //! A store that takes its time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,11 +22,26 @@ pub(crate) struct Timed {
     pub(crate) chance: Chance,
     pub(crate) trace: Trace,
     pub(crate) longest: Duration,
+    /// Reading and acknowledging fail once in so many times; never if it is 0.
+    pub(crate) faults: AtomicU64,
     /// Told when there may be something to write.
     pub(crate) came: Arc<Notify>,
 }
 
 impl Timed {
+    /// From now on everything succeeds that can.
+    pub(crate) fn heal(&self) {
+        self.faults.store(0, Ordering::Relaxed);
+    }
+
+    fn may_fail(&self) -> Result<(), StoreError> {
+        if self.chance.one_in(self.faults.load(Ordering::Relaxed)) {
+            let detail = "a fault of the disk".to_owned();
+            return Err(StoreError::Unavailable { store: self.store.name(), detail });
+        }
+        Ok(())
+    }
+
     async fn later<T>(&self, call: impl Future<Output = T>) -> T {
         tokio::time::sleep(self.chance.pause(self.longest)).await;
         // The call puts its work down before it waits.
@@ -69,10 +85,12 @@ impl Store for Timed {
     }
 
     async fn read(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.may_fail()?;
         self.later(self.store.read(user, after, limit)).await
     }
 
     async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError> {
+        self.may_fail()?;
         let noted = self.later(self.store.acknowledge(user, device, upto)).await;
         self.trace.note(format_args!("noted {user}/{device} {upto}: {}", outcome(&noted)));
         noted

@@ -1,6 +1,7 @@
 //! What outlives a process: the disk, the clients' and publishers' memory, and the clock.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use msgserver_message::{DeviceId, UserId};
@@ -179,6 +180,7 @@ impl World {
             chance: self.chance.clone(),
             trace: self.trace.clone(),
             longest: self.slowness,
+            faults: AtomicU64::new(if self.chance.one_in(2) { self.chance.between(2, 9) } else { 0 }),
             came: Arc::new(Notify::new()),
         };
         Some((Arc::new(timed), steps))
