@@ -117,7 +117,7 @@ fn what_was_published_for_users_who_are_away_is_all_there_when_they_come() {
 fn clients_that_do_not_read_take_nothing_from_those_that_do() {
     let work = &works(&["mixed", "--clients", "40", "--messages", "400", "--size", "2000"])[0];
     assert_whole(&work["server"], 400, 36);
-    assert_eq!(work["beside"][0]["name"], "without them");
+    assert_eq!(work["beside"][0]["name"], "the same without them");
     assert_whole(&work["beside"][0]["figures"], 400, 36);
 }
 

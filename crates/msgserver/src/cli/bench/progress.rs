@@ -24,9 +24,9 @@ impl Progress {
 
     /// Another run begins.
     pub(super) fn begin(&self, name: &str) {
-        self.0.set_prefix(name.to_owned());
-        self.0.set_message("");
         self.0.set_position(0);
+        self.0.set_message("");
+        self.0.set_prefix(name.to_owned());
     }
 
     pub(super) fn show(&self, far: Far, count: u64, unit: &str) {

@@ -38,7 +38,7 @@ pub(super) fn table(report: &Report) -> String {
 }
 
 fn line(out: &mut String, name: &str, cells: [String; 6]) {
-    let cells: String = cells.iter().map(|cell| format!("{cell:>12}")).collect();
+    let cells: String = cells.iter().map(|cell| format!(" {cell:>12}")).collect();
     let _ = writeln!(out, "{}", format!("  {name:<NAME$}{cells}").trim_end());
 }
 

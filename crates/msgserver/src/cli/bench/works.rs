@@ -275,7 +275,7 @@ impl Measure<'_> {
             self.begin(&work, "mixed");
             work.server = load.run(&self.server(Mode::Mixed, &store, false)?, self.run)?;
             let others = self.server(Mode::Mixed, &store, false)?;
-            self.note(work, "without them", |run| alone.run(&others, run))?;
+            self.note(work, "the same without them", |run| alone.run(&others, run))?;
         }
         Ok(())
     }
