@@ -56,7 +56,7 @@ fn a_full_disk_refuses_what_is_new_and_delivers_what_is_there() {
     // Whoever is connected is served.
     http.publish(&json!({"to": {"all": true}, "content": "a notice"}));
     assert_eq!(read_frame(&mut phone)["content"], "a notice");
-    assert_eq!(http.get("/v1/users/ada/inbox")["waiting"], 1 + kept);
+    assert_eq!(http.get("/v1/users/ada")["waiting"], 1 + kept);
 
     fs::remove_file(&ballast).unwrap();
     until(|| (http.post("/v1/messages", &to_ada("after")).unwrap().status == 202).then_some(()));

@@ -6,7 +6,7 @@ async fn a_cluster_keeps_what_a_server_keeps() {
     let nodes = Server::start_cluster().await;
     let store = nodes[1].store().await;
     keys::use_everything(&store).await;
-    assert_eq!(store.stored().await.unwrap(), 4);
+    assert_eq!(store.stored().await.unwrap(), 5);
     let other = nodes[2].store().await;
     other.ready().await.unwrap();
     assert!(other.devices(&user("a")).await.unwrap()[0].connected);
