@@ -1,4 +1,8 @@
 //! The connection that a request has come by, for who takes it over.
+#![cfg_attr(
+    not(any(feature = "websocket", feature = "sse")),
+    allow(dead_code, reason = "only sessions take a connection over")
+)]
 
 use std::net::SocketAddr;
 use std::pin::Pin;

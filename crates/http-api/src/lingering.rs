@@ -57,6 +57,10 @@ impl Lingering {
     }
 
     /// The socket, unless somebody has taken it over already.
+    #[cfg_attr(
+        not(feature = "websocket"),
+        allow(dead_code, reason = "only an upgrade takes a connection over here")
+    )]
     pub(crate) fn into_socket(self) -> Option<TcpStream> {
         self.line.take()
     }
