@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use msgserver::{Address, ApiKey, TokenRules};
 
-use super::value::{HIDDEN, Shape, Value};
+use super::value::{HIDDEN, Shape, Value, items};
 
 /// How access tokens are checked, and whether the application is asked.
 #[derive(Debug, Clone)]
@@ -85,8 +85,7 @@ impl Value for Texts<'_> {
     }
 
     fn set(&mut self, text: &str) -> Option<()> {
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        *self.0 = parts.map(str::to_owned).collect();
+        *self.0 = items(text).map(str::to_owned).collect();
         Some(())
     }
 
@@ -139,8 +138,7 @@ impl Value for ApiKeyList<'_> {
     }
 
     fn set(&mut self, text: &str) -> Option<()> {
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        *self.0 = parts.map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        *self.0 = items(text).map(|part| part.parse().ok()).collect::<Option<_>>()?;
         Some(())
     }
 

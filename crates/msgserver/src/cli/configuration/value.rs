@@ -246,6 +246,11 @@ impl Value for Time<'_> {
     }
 }
 
+/// What a list consists of: its items have commas between them.
+pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
 /// Networks, or single addresses.
 pub(crate) struct NetworkList<'a>(pub(crate) &'a mut Vec<IpNet>);
 
@@ -264,8 +269,7 @@ impl Value for NetworkList<'_> {
 
     fn set(&mut self, text: &str) -> Option<()> {
         let network = |text: &str| text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        *self.0 = parts.map(network).collect::<Option<_>>()?;
+        *self.0 = items(text).map(network).collect::<Option<_>>()?;
         Some(())
     }
 
@@ -297,9 +301,8 @@ impl Value for OriginList<'_> {
             }
             None => matches!(text, "*" | "null"),
         };
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
         let origin = |part: &str| is_origin(part).then(|| part.to_owned());
-        *self.0 = parts.map(origin).collect::<Option<_>>()?;
+        *self.0 = items(text).map(origin).collect::<Option<_>>()?;
         Some(())
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use msgserver::{Endpoint, Retry, Stage, TargetPattern, WebhookError};
 
-use super::value::{HIDDEN, Shape, Value};
+use super::value::{HIDDEN, Shape, Value, items};
 
 /// An endpoint that is told what becomes of messages.
 #[derive(Debug, Clone)]
@@ -54,10 +54,6 @@ impl Webhook {
         };
         Some(endpoint())
     }
-}
-
-fn items(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
 /// Where a webhook is.
