@@ -92,7 +92,7 @@ struct Prepared {
     message: Arc<Message>,
     /// For whom it is only tried.
     passing: Vec<UserId>,
-    notice: Option<Arc<Notice>>,
+    notice: Option<Notice>,
     /// To whom of those who follow its topic it goes as a notice, if it has one.
     followers: Option<Audience>,
     /// What it is in once it is taken, unless the store has it wait for its time.
@@ -271,10 +271,10 @@ impl Core {
                     self.telling.tell(id, &Step::new(state, Timestamp::now()), Some(&target));
                 }
                 if let Some(notice) = notice {
-                    self.reactor().broadcast(&notice);
+                    self.reactor().broadcast(&Arc::new(notice));
                 }
                 if let Some(audience) = followers {
-                    self.notify_followers(&message, audience);
+                    self.notify_followers(&message, audience, Some(&taken));
                 }
                 if let Some(Appended::New(seqs)) = appended {
                     for (user, seq) in seqs {
@@ -290,19 +290,13 @@ impl Core {
     }
 
     /// Sends a message of a topic to sessions that follow it: all of them, or those that do not find it in an inbox.
-    fn notify_followers(&self, message: &Message, audience: Audience) {
+    fn notify_followers(&self, message: &Message, audience: Audience, taken: Option<&Arc<Taken>>) {
         let sessions = message.topic.as_ref().and_then(|topic| self.topics.audience(topic));
         let wanted =
             |sessions: &msgserver_pool::Audience| audience == Audience::Everybody || sessions.has_passing();
         let Some(sessions) = sessions.filter(wanted) else { return };
-        match Notice::new(message.clone(), Arc::clone(&self.encoders)) {
-            Ok(notice) => {
-                let notice = notice.to(sessions);
-                self.reactor().broadcast(&Arc::new(match audience {
-                    Audience::Everybody => notice,
-                    Audience::WithoutInbox => notice.without_inbox(),
-                }));
-            }
+        match self.notice(message, audience, taken) {
+            Ok(notice) => self.reactor().broadcast(&Arc::new(notice.to(sessions))),
             Err(fault) => tracing::warn!(id = %message.id, %fault, "a message of a topic was not sent"),
         }
     }
@@ -320,15 +314,15 @@ impl Core {
         message: &Message,
         audience: Audience,
         taken: Option<&Arc<Taken>>,
-    ) -> Result<Arc<Notice>, PublishError> {
+    ) -> Result<Notice, PublishError> {
         let mut notice = Notice::new(message.clone(), Arc::clone(&self.encoders))?;
         if let Some(taken) = taken {
             notice = notice.holding(taken.clone());
         }
-        Ok(Arc::new(match audience {
+        Ok(match audience {
             Audience::Everybody => notice,
             Audience::WithoutInbox => notice.without_inbox(),
-        }))
+        })
     }
 
     /// Hands on what was scheduled, each when its time has come.
@@ -371,14 +365,13 @@ impl Core {
             Recipients::Known | Recipients::Followers => Some(Audience::WithoutInbox),
             Recipients::Users(_) => None,
         };
-        let of_topic = message.topic.is_some();
-        if let Some(audience) = audience.filter(|_| of_topic) {
-            self.notify_followers(&message, audience);
-        }
-        let audience = audience.filter(|_| !of_topic);
-        match audience.map(|audience| self.notice(&message, audience, None)).transpose() {
-            Ok(notice) => notice.iter().for_each(|notice| self.reactor().broadcast(notice)),
-            Err(fault) => tracing::warn!(id = %message.id, %fault, "a scheduled notice was not sent"),
+        match audience {
+            None => {}
+            Some(audience) if message.topic.is_some() => self.notify_followers(&message, audience, None),
+            Some(audience) => match self.notice(&message, audience, None) {
+                Ok(notice) => self.reactor().broadcast(&Arc::new(notice)),
+                Err(fault) => tracing::warn!(id = %message.id, %fault, "a scheduled notice was not sent"),
+            },
         }
         for (user, seq) in seqs {
             self.parts.queue.push(&user, Job::kept(&message, seq, None));
