@@ -174,9 +174,7 @@ impl Shard {
         for session in arrivals {
             self.arrive(session);
         }
-        if !notices.is_empty() {
-            self.fan_out(&notices);
-        }
+        self.fan_out(&notices);
         if !confirming.is_empty() {
             self.confirming.extend(confirming);
             self.confirm_every = CONFIRM_FIRST;

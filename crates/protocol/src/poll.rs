@@ -40,13 +40,7 @@ impl Protocol for Poll {
         true
     }
 
-    fn say(
-        &self,
-        frame: &ServerFrame,
-        serializer: &dyn Serializer,
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
-        let _ = serializer;
+    fn say(&self, frame: &ServerFrame, _: &dyn Serializer, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         // Whoever polls knows that it is connected; only why it ends is news.
         if let ServerFrame::Bye { .. } = frame {
             one_line(frame, out)?;

@@ -111,15 +111,13 @@ impl Publisher {
             Ok(taken) => taken,
             Err(fault) => return Err(refusal(code(&fault), fault, reference)),
         };
-        let what = What::Publish { access, reference, message, taken };
-        self.orders.try_send(Order { session: Arc::clone(session), what }).map_err(|refused| {
-            let reference = match refused.into_inner().what {
-                What::Publish { reference, .. } => reference,
-                What::Follow(_) => Value::Null,
-            };
+        let Ok(place) = self.orders.try_reserve() else {
             let detail = "too many publications wait to be taken; try again later";
-            refusal(ErrorCode::Overloaded, detail, reference)
-        })
+            return Err(refusal(ErrorCode::Overloaded, detail, reference));
+        };
+        let what = What::Publish { access, reference, message, taken };
+        place.send(Order { session: Arc::clone(session), what });
+        Ok(())
     }
 
     /// Takes what a session asks for about topics, or says why not. Where nothing is in the line, a `ping` needs not
