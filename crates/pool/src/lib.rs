@@ -85,6 +85,7 @@ mod notice;
 mod outbox;
 mod pool;
 mod reactor;
+mod round;
 mod session;
 mod shard;
 #[cfg(feature = "simulation")]

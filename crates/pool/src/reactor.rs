@@ -124,7 +124,11 @@ impl Reactor {
     /// How many notices have not been written to every session yet.
     #[must_use]
     pub fn notices_waiting(&self) -> usize {
-        self.shards.iter().map(|shard| shard.inbox.lock().notices.len()).max().unwrap_or(0)
+        let waiting = |shard: &Mailbox| {
+            let inbox = shard.inbox.lock();
+            inbox.notices.len() + inbox.under_way
+        };
+        self.shards.iter().map(waiting).max().unwrap_or(0)
     }
 
     /// Closes every session and ends the threads.

@@ -13,15 +13,12 @@ use msgserver_protocol::{Heard, Partial};
 use parking_lot::Mutex;
 
 use crate::reactor::shard_of;
+use crate::round::{Burst, Round, burst};
 use crate::{CloseReason, Events, Notice, ReactorOptions, Session};
 
 /// How many reads a session gets before others get theirs, unless one fills the buffer: a client that sends
 /// without end must not keep the thread.
 const READS_A_TURN: usize = 4;
-
-/// How many bytes of notices go into one write a socket, unless one alone is longer: as much as a socket takes at
-/// once while its client keeps up, and as a core's cache holds while a thousand sockets copy it.
-const BURST: usize = 64 * 1024;
 
 /// How many reads of what a session had sent are dropped at its end: a client that sends without end is reset.
 const DRAINED_READS: usize = 64;
@@ -39,23 +36,24 @@ pub(crate) struct Inbox {
     pub(crate) stop: bool,
     pub(crate) arrivals: Vec<Arc<Session>>,
     pub(crate) notices: VecDeque<Arc<Notice>>,
+    /// How many notices have been taken, and have not been written to every session.
+    pub(crate) under_way: usize,
     pub(crate) confirming: Vec<Arc<Session>>,
 }
 
 impl Inbox {
     /// The notices that go out in the next write: they are for the same sessions.
     fn burst(&mut self) -> Vec<Arc<Notice>> {
-        let (mut bytes, mut burst) = (0, Vec::new());
-        while let Some(next) = self.notices.front() {
-            bytes += next.len();
-            let joins =
-                burst.first().is_none_or(|first: &Arc<Notice>| bytes <= BURST && first.goes_where(next));
-            if !joins {
-                break;
-            }
-            burst.extend(self.notices.pop_front());
-        }
-        burst
+        let Some(first) = self.notices.front() else { return Vec::new() };
+        let n = burst(self.notices.iter().take_while(|notice| first.goes_where(notice)));
+        self.notices.drain(..n).collect()
+    }
+
+    /// The next notices, if they go where one goes that is under way. A session that has arrived and has no place
+    /// yet must not miss one that came after it.
+    fn more(&mut self, under_way: &Notice) -> Vec<Arc<Notice>> {
+        let joins = |next: &Arc<Notice>| self.arrivals.is_empty() && next.goes_where(under_way);
+        if self.notices.front().is_some_and(joins) { self.burst() } else { Vec::new() }
     }
 }
 
@@ -69,7 +67,9 @@ pub(crate) struct Shard {
     free: Vec<usize>,
     /// Sessions whose sockets may have more to read: the poll tells of new bytes only once.
     unread: Vec<usize>,
-    /// Whether notices wait that did not go into the last burst.
+    /// Notices to everybody that are under way.
+    round: Option<Round>,
+    /// Whether notices wait that were not written in the last turn.
     notices_left: bool,
     /// One list of sessions a second of the heartbeat: each is looked at once a heartbeat, and a timer
     /// costs a session 16 bytes. An entry whose session has gone is dropped when its second comes.
@@ -103,6 +103,7 @@ impl Shard {
             sessions: Vec::new(),
             free: Vec::new(),
             unread: Vec::new(),
+            round: None,
             notices_left: false,
             wheel: vec![Vec::new(); heartbeat as usize],
             second: 0,
@@ -164,17 +165,16 @@ impl Shard {
             self.serve(index, true, false);
         }
         let (arrivals, notices, confirming, stop) = {
-            let mut inbox = self.inbox.lock();
+            let inbox = &mut *self.inbox.lock();
             inbox.woken = false;
-            let inbox = &mut *inbox;
-            let burst = inbox.burst();
-            self.notices_left = !inbox.notices.is_empty();
+            let burst = if self.round.is_some() { Vec::new() } else { inbox.burst() };
+            inbox.under_way += burst.len();
             (std::mem::take(&mut inbox.arrivals), burst, std::mem::take(&mut inbox.confirming), inbox.stop)
         };
         for session in arrivals {
             self.arrive(session);
         }
-        self.fan_out(&notices);
+        self.fan_out(notices);
         if !confirming.is_empty() {
             self.confirming.extend(confirming);
             self.confirm_every = CONFIRM_FIRST;
@@ -196,6 +196,9 @@ impl Shard {
         });
         session.hear(self.second);
         self.wheel[(self.second % self.heartbeat) as usize].push((index, session.id()));
+        if let Some(round) = &mut self.round {
+            round.arrive(index);
+        }
         let read_ahead = session.inbound.lock().is_some();
         self.sessions[index] = Some(Arc::clone(&session));
         if let Err(e) = session.socket().register(self.poll.registry(), index) {
@@ -282,43 +285,26 @@ impl Shard {
     }
 
     /// One write a socket, however many notices wait.
-    fn fan_out(&self, notices: &[Arc<Notice>]) {
-        let (own, shards) = self.number;
-        let [first, ..] = notices else { return };
-        match first.audience() {
-            None => Self::write_to(self.sessions.iter().flatten(), notices),
-            Some(audience) => {
+    fn fan_out(&mut self, notices: Vec<Arc<Notice>>) {
+        match notices.first().map(|first| first.audience()) {
+            None => {}
+            Some(None) => self.round = Some(Round::new(notices)),
+            Some(Some(audience)) => {
+                let (own, shards) = self.number;
                 let is_own = |session: &&Arc<Session>| shard_of(session.id(), shards) == own;
-                Self::write_to(audience.sessions().iter().filter(is_own), notices);
-            }
-        }
-    }
-
-    fn write_to<'s>(sessions: impl Iterator<Item = &'s Arc<Session>>, notices: &[Arc<Notice>]) {
-        let without_inbox = notices[0].is_without_inbox();
-        let mut bursts: Vec<Option<Bytes>> = Vec::new();
-        for session in sessions {
-            if without_inbox && session.has_inbox() {
-                continue;
-            }
-            if session.is_encrypted() {
-                session.seal_burst(notices);
-                continue;
-            }
-            let encoding = session.encoding();
-            if bursts.len() <= encoding {
-                bursts.resize(encoding + 1, None);
-            }
-            let burst = bursts[encoding].get_or_insert_with(|| match notices {
-                [one] => one.framed(encoding).cloned().unwrap_or_default(),
-                many => {
-                    let parts: Vec<&[u8]> =
-                        many.iter().filter_map(|notice| notice.framed(encoding)).map(|b| &b[..]).collect();
-                    parts.concat().into()
+                let mut burst = Burst::default();
+                for session in audience.sessions().iter().filter(is_own) {
+                    burst.send(&notices, session);
                 }
-            });
-            session.send_burst(burst.clone());
+            }
         }
+        if let Some(round) = &mut self.round {
+            round.pass(&self.sessions, |under_way| self.inbox.lock().more(under_way));
+        }
+        self.round.take_if(|round| round.waiting() == 0);
+        let mut inbox = self.inbox.lock();
+        inbox.under_way = self.round.as_ref().map_or(0, Round::waiting);
+        self.notices_left = inbox.under_way > 0 || !inbox.notices.is_empty();
     }
 
     fn confirm(&mut self) {
@@ -398,6 +384,7 @@ mod tests {
     use msgserver_protocol::{Bar, Encoder, Json};
 
     use super::*;
+    use crate::round::BURST;
 
     #[test]
     fn a_burst_is_for_the_same_sessions_and_fits_a_socket_unless_one_notice_alone_does_not() {
