@@ -1,6 +1,7 @@
 //! Names that people and applications choose: users, devices.
 
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 
 /// The longest name in bytes of UTF-8: enough for a mail address (254) or two UUIDs, and small enough
 /// that a table of a million names stays a table.
@@ -167,7 +168,9 @@ impl DeviceId {
     /// without `device`.
     #[must_use]
     pub fn unnamed() -> Self {
-        Self("default".into())
+        // One for all: most clients of a large server may name none.
+        static UNNAMED: LazyLock<DeviceId> = LazyLock::new(|| DeviceId("default".into()));
+        UNNAMED.clone()
     }
 }
 

@@ -49,11 +49,13 @@ fn who_has_waited_too_long_at_the_door_is_told_when_to_come_back() {
     let directory = tempfile::tempdir().unwrap();
     let flags = ["--admission-rate", "1", "--admission-burst", "4", "--limits-opening-deadline", "1s"];
     let server = Server::start(directory.path(), &flags);
+    let users: Vec<_> = (0..10).map(|n| format!("user{n}")).collect();
+    server.http().publish(&json!({"to": {"users": users}, "content": "waits"}));
     let mut came = [false; 10];
     let mut sent_away = 0;
     until(|| {
         let outside: Vec<_> = (0..came.len()).filter(|n| !came[*n]).collect();
-        let sockets: Vec<_> = outside.iter().map(|n| say_hello(&server, &format!("user{n}"))).collect();
+        let sockets: Vec<_> = outside.iter().map(|n| say_hello(&server, &users[*n])).collect();
         for (n, mut socket) in outside.into_iter().zip(sockets) {
             let frame = read_frame(&mut socket);
             if frame["type"] == "welcome" {

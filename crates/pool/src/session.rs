@@ -81,7 +81,8 @@ struct State {
     wants_room: bool,
     /// Whether a message was sent.
     has_sent: bool,
-    end: Option<CloseReason>,
+    /// Boxed, for it may hold a text: a session that goes on pays 8 bytes.
+    end: Option<Box<CloseReason>>,
 }
 
 impl State {
@@ -515,7 +516,7 @@ impl Session {
 
     fn end(&self, state: &mut State, reason: CloseReason) {
         if state.end.is_none() {
-            state.end = Some(reason);
+            state.end = Some(Box::new(reason));
             state.outbox.clear();
             // The reactor sees the end of the stream and removes the session; nobody else has to be woken.
             let _: io::Result<()> = self.socket.shutdown();
@@ -523,7 +524,7 @@ impl Session {
     }
 
     pub(crate) fn end_reason(&self) -> Option<CloseReason> {
-        self.state.lock().end.clone()
+        self.state.lock().end.as_deref().cloned()
     }
 
     pub(crate) fn hear(&self, second: u32) {

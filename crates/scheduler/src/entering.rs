@@ -6,9 +6,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
+use msgserver_message::{DeviceId, Seq, UserId};
 use msgserver_persistence::Cursor;
 use msgserver_pool::{CloseReason, Connection, Session, SessionSetup, Standing};
 use msgserver_protocol::{ByeCode, Cipher, ServerFrame};
+use tokio::time::{Instant, timeout_at};
 
 use crate::core::Core;
 use crate::guest::Guest;
@@ -44,10 +46,18 @@ impl Core {
         let (mut cursor, mut turn) = (None, None);
         if let Some(store) = self.store_for(&guest.user) {
             let unavailable = |fault: &dyn Display| Refusal::new(ByeCode::Unavailable, fault);
-            let waited = tokio::time::timeout(self.settings.opening_deadline, self.turnstile.turn()).await;
-            turn = Some(waited.map_err(|_| unavailable(&"too many clients come at once; try again later"))?);
+            let too_many = |_| unavailable(&"too many clients come at once; try again later");
+            let until = Instant::now() + self.settings.opening_deadline;
+            turn = Some(timeout_at(until, self.turnstile.turn()).await.map_err(too_many)?);
             let opened = store.open(&guest.user, &guest.device).await;
-            cursor = Some(opened.map_err(|fault| unavailable(&fault))?);
+            let at = opened.map_err(|fault| unavailable(&fault))?;
+            if at.acknowledged < at.last
+                && let Err(late) = timeout_at(until, self.turnstile.pace()).await
+            {
+                self.leave(&guest.user, &guest.device, at.sent).await;
+                return Err(too_many(late));
+            }
+            cursor = Some(at);
         }
         let following = cursor.as_ref().map_or_else(Vec::new, |cursor| cursor.topics.clone());
         let beginning = self.follow_from_hello(&guest, following).await;
@@ -68,13 +78,19 @@ impl Core {
             Ok(session) => Some(session),
             Err(fault) => {
                 tracing::info!(%user, %fault, "connection lost");
-                if let (Some(store), Some(sent)) = (self.store_for(&user), sent)
-                    && let Err(fault) = store.leave(&user, &device, sent).await
-                {
-                    tracing::warn!(%user, %fault, "the end of a session is not kept");
+                if let Some(sent) = sent {
+                    self.leave(&user, &device, sent).await;
                 }
                 None
             }
+        }
+    }
+
+    /// Closes an inbox that was opened for a session that does not come about.
+    async fn leave(&self, user: &UserId, device: &DeviceId, sent: Seq) {
+        let Some(store) = self.store_for(user) else { return };
+        if let Err(fault) = store.leave(user, device, sent).await {
+            tracing::warn!(%user, %fault, "the end of a session is not kept");
         }
     }
 

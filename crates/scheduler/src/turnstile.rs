@@ -9,16 +9,16 @@ use msgserver_message::SessionId;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How fast clients with an inbox are let in.
+/// How fast clients are let in for whom messages wait.
 ///
-/// To open an inbox and to read what waits in it is the dear part of a connection. After a restart all clients want it
-/// at once, and whatever is for those who are inside already would stand in line behind them.
+/// To read what waits in an inbox is the dear part of a connection. After a restart all clients want it at once, and
+/// whatever is for those who are inside already would stand in line behind them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Admission {
-    /// Inboxes opened a second; none are spared up beyond `burst`.
+    /// Clients a second for whom messages wait; none are spared up beyond `burst`.
     pub rate: u32,
-    /// How many may come at once after a quiet time. As many may wait inside for their turn; the rest waits in the
-    /// kernel, where it costs nothing.
+    /// How many of them may come at once after a quiet time. As many may wait inside for their turn; the rest waits
+    /// in the kernel, where it costs nothing.
     pub burst: u32,
     /// How many inboxes may be opened, and read for the first time, side by side.
     pub parallel: usize,
@@ -98,20 +98,19 @@ impl Turnstile {
     /// Waits for a turn.
     pub(crate) async fn turn(&self) -> Turn {
         let waiting = Arc::clone(&self.waiting).acquire_owned().await.expect(NEVER_CLOSED);
-        let reading = self.next().await;
+        let reading = Arc::clone(&self.reading).acquire_owned().await.expect(NEVER_CLOSED);
         Turn { _waiting: waiting, reading }
     }
 
-    async fn next(&self) -> OwnedSemaphorePermit {
+    /// Waits until one more may read what waits for it. There is nothing to wait for if nothing does.
+    pub(crate) async fn pace(&self) {
         let mut pace = self.pace.lock().await;
-        let reading = Arc::clone(&self.reading).acquire_owned().await.expect(NEVER_CLOSED);
         let now = Instant::now();
         let at = pace.next(now);
         if at > now {
             tokio::time::sleep_until(at.into()).await;
         }
         pace.go(Instant::now());
-        reading
     }
 
     /// The turn lasts until [`Turnstile::has_read`].

@@ -237,7 +237,7 @@ pub(crate) static SECTIONS: &[Section] = &[
     Section {
         title: "Admission",
         keys: &[
-            Key::new("admission.rate", "How many clients with an inbox are let in a second", |c| {
+            Key::new("admission.rate", "How many clients for whom messages wait are let in a second", |c| {
                 Box::new(Count(&mut c.settings.admission.rate, 1..=1_000_000))
             }),
             Key::new("admission.burst", "How many of them may come at once after a quiet time", |c| {
