@@ -37,11 +37,8 @@ impl Hall {
             let serving = server.clone();
             if stored {
                 tokio::spawn(async move { serving.serve_frames(door).await });
-                say(
-                    &mut client,
-                    &format!("{{\"type\":\"hello\",\"user\":\"ada\",\"token\":\"{SECRET}\"}}"),
-                )
-                .await;
+                say(&mut client, &format!("{{\"type\":\"hello\",\"user\":\"ada\",\"token\":\"{SECRET}\"}}"))
+                    .await;
             } else {
                 tokio::spawn(async move { serving.serve(door).await });
                 client.write_all(format!("ada;{SECRET}|").as_bytes()).await.expect("a socket");
