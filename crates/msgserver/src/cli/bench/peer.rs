@@ -5,7 +5,7 @@ mod nats;
 mod nchan;
 mod redis;
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use self::mosquitto::Mosquitto;
 use self::nats::Nats;
 use self::nchan::Nchan;
 use self::redis::Redis;
+use super::PATIENCE;
 use super::line::Line;
 use super::publisher::Answers;
 use crate::cli::Fault;
@@ -101,6 +102,18 @@ impl Peer {
         self.dialect().line(user, if to_one { user } else { ALL })
     }
 
+    /// Whether it serves. That it listens is not enough: it may still be preparing, and what that takes is not the
+    /// load's.
+    pub(super) fn serves(self, address: SocketAddr) -> bool {
+        let ask = || {
+            let mut socket = TcpStream::connect(address)?;
+            socket.set_read_timeout(Some(PATIENCE))?;
+            socket.write_all(&self.line("probe", false).greet())?;
+            socket.read_exact(&mut [0])
+        };
+        ask().is_ok()
+    }
+
     /// Appends a publication, for one user or for all.
     pub(super) fn write(self, to: Option<(&str, u64)>, content: &[u8], out: &mut Vec<u8>) {
         match to {
@@ -113,11 +126,6 @@ impl Peer {
 /// An address that nobody has now.
 pub(super) fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind(("127.0.0.1", 0))?.local_addr()
-}
-
-/// Whether somebody listens.
-pub(super) fn listens(address: SocketAddr) -> bool {
-    TcpStream::connect(address).is_ok()
 }
 
 #[cfg(test)]

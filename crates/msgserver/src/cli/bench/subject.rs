@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::line::{Door, Entrance};
 use super::options::Options;
 use super::own_process::OwnProcess;
-use super::peer::{Peer, free_address, listens};
+use super::peer::{Peer, free_address};
 use super::process::Process;
 use super::publisher::Way;
 use crate::cli::Fault;
@@ -210,7 +210,7 @@ impl Subject {
         let arguments = peer.dialect().arguments(address, directory.path()).map_err(Fault::failed)?;
         let mut own = OwnProcess::start(peer.name(), Some(&program), &arguments, directory, Stdio::null())?;
         let start = Instant::now();
-        while !listens(address) {
+        while !peer.serves(address) {
             if let Some(fault) = own.ended() {
                 return Err(fault);
             }

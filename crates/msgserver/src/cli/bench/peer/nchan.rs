@@ -8,9 +8,13 @@ use super::super::line::{Frames, Heard, Line};
 use super::super::publisher::{Answers, read_http};
 use super::super::stamp::Stamp;
 use super::Dialect;
+use crate::cli::descriptors;
 
 /// Where Debian and others have the module, if nginx is not built with it.
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
+
+/// The most connections that it is prepared for.
+const MOST: u64 = 100_000;
 
 pub(super) struct Nchan;
 
@@ -25,10 +29,12 @@ impl Dialect for Nchan {
             if Path::new(MODULE).is_file() { format!("load_module {MODULE};\n") } else { String::new() };
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         let temporary = temporary.map(|name| format!("  {name}_temp_path {at}/{name};\n")).concat();
+        // It makes room for each of them at the start.
+        let connections = descriptors::raise().unwrap_or(MOST).min(MOST);
         // One process: what it uses is then all that Nchan uses.
         let configuration = format!(
             "{module}master_process off;\ndaemon off;\npid {at}/pid;\nerror_log {at}/log;\n\
-             events {{ worker_connections 100000; }}\n\
+             events {{ worker_connections {connections}; }}\n\
              http {{\n{temporary}  access_log off;\n  nchan_max_reserved_memory 512M;\n\
              \x20 server {{\n    listen {address};\n    keepalive_requests 1000000000;\n\
              \x20   location ~ ^/pub/(.+)$ {{ nchan_publisher; nchan_channel_id $1; nchan_message_buffer_length 100; }}\n\
