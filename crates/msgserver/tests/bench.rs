@@ -86,6 +86,34 @@ fn messages_to_one_user_at_a_time_reach_that_user_over_each_publisher() {
 }
 
 #[test]
+fn a_peer_gets_the_same_load_beside() {
+    let is_here = |program: &&str| {
+        ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"]
+            .iter()
+            .any(|place| Path::new(place).join(program).is_file())
+    };
+    // Redis has to be here for other tests as well.
+    let more = [("nats", "nats-server"), ("mosquitto", "mosquitto")];
+    let more = more.iter().filter(|(_, program)| is_here(program)).map(|(peer, _)| *peer);
+    let peers: Vec<&str> = std::iter::once("redis").chain(more).collect();
+    let chosen: Vec<&str> = peers.iter().flat_map(|peer| ["--peer", peer]).collect();
+    for (mode, each) in [("fan-out", 30), ("to-one", 1)] {
+        let load = [mode, "--clients", "30", "--messages", "300", "--publisher", "frame"];
+        let work = &works(&[&load[..], &chosen].concat())[0];
+        assert_whole(&work["server"], 300, each);
+        let beside = work["beside"].as_array().unwrap();
+        let names: Vec<_> = beside.iter().map(|beside| beside["name"].as_str().unwrap()).collect();
+        assert_eq!(names, [&["floor"], &peers[..]].concat());
+        beside.iter().for_each(|beside| assert_whole(&beside["figures"], 300, each));
+    }
+    let idle = &works(&[&["idle", "--clients", "200"], &chosen[..]].concat())[0];
+    for beside in idle["beside"].as_array().unwrap() {
+        assert_eq!(beside["figures"]["count"], 200, "{beside}");
+        assert!(beside["figures"]["memory"]["with_clients"].as_u64().unwrap() > 0, "{beside}");
+    }
+}
+
+#[test]
 fn connections_are_counted_and_their_memory_is_told() {
     for mode in ["idle", "connect"] {
         let work = &works(&[mode, "--clients", "500"])[0];
@@ -318,6 +346,7 @@ fn what_cannot_be_is_refused_with_what_would_be_right() {
         (&["fan-out", "--rate", "0"], "above 0"),
         (&["fan-out", "--size", "3"], "27"),
         (&["fan-out", "--rate", "5", "--window", "5"], "cannot be used with"),
+        (&["mixed", "--peer", "redis"], "to-one"),
     ] {
         let output = bench(arguments).output().unwrap();
         let line = String::from_utf8(output.stderr).unwrap();

@@ -12,6 +12,7 @@ mod line;
 mod options;
 mod order;
 mod own_process;
+mod peer;
 mod picture;
 mod process;
 mod progress;
@@ -27,7 +28,7 @@ mod works;
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -63,6 +64,9 @@ enum Child {
     /// Run this program with these arguments, for as long as the bench lives
     #[command(hide = true)]
     Child {
+        /// Another program
+        #[arg(long)]
+        program: Option<PathBuf>,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -81,7 +85,7 @@ struct Run {
 impl Bench {
     pub(crate) fn run(self) -> Result<(), Fault> {
         match self.child {
-            Some(Child::Child { arguments }) => become_child(&arguments),
+            Some(Child::Child { program, arguments }) => become_child(program, &arguments),
             Some(Child::Floor) => {
                 descriptors::raise();
                 floor::serve()
@@ -92,10 +96,10 @@ impl Bench {
 }
 
 /// A server that outlived its bench would be in somebody's way.
-fn become_child(arguments: &[String]) -> Result<(), Fault> {
+fn become_child(program: Option<PathBuf>, arguments: &[String]) -> Result<(), Fault> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(Fault::failed)?;
-    let program = std::env::current_exe().map_err(Fault::failed)?;
+    let program = program.map_or_else(std::env::current_exe, Ok).map_err(Fault::failed)?;
     Err(Fault::failed(Command::new(program).args(arguments).exec()))
 }
 

@@ -15,7 +15,9 @@ use self::frame::Frame;
 pub(super) use self::frame::{framed, hello, split_frame};
 use self::raw::Raw;
 use self::sse::EventStream;
+pub(super) use self::websocket::Frames;
 use self::websocket::WebSocket;
+use super::peer::Peer;
 use super::stamp::Stamp;
 
 /// A door that clients of the load can use. A new one is a variant here and a [`Line`].
@@ -72,6 +74,8 @@ pub(super) enum Entrance {
     Door { door: Door, secret: Option<String>, key: Option<ClientKey> },
     /// To the floor: the number of the client, and a byte in answer.
     Floor,
+    /// To a peer: each client gets its own messages, or those for all.
+    Peer { peer: Peer, to_one: bool },
 }
 
 impl Entrance {
@@ -94,6 +98,7 @@ impl Entrance {
     pub(super) fn line(&self, number: usize, user: &str) -> Box<dyn Line> {
         match self {
             Self::Floor => Box::new(Raw::of_floor(number)),
+            Self::Peer { peer, to_one } => peer.line(user, *to_one),
             Self::Door { door: Door::Raw, secret, .. } => Box::new(Raw::new(proof(user, secret.as_deref()))),
             Self::Door { door: Door::Frame, secret, .. } => Box::new(Frame::new(user, secret.as_deref())),
             Self::Door { door: Door::Websocket, secret, .. } => {

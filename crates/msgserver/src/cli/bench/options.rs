@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use serde::Serialize;
 
 use super::line::Door;
+use super::peer::Peer;
 use super::stamp::SHORTEST;
 use super::subject::Publishing;
 
@@ -82,6 +83,9 @@ pub(super) struct Options {
         help_heading = "Server"
     )]
     pub(super) api_key: Option<String>,
+    /// Measure this server beside, if it is installed; once for each. For fan-out, to-one, idle and connect
+    #[arg(long, help_heading = "Server")]
+    pub(super) peer: Vec<Peer>,
     /// What users prove themselves with
     #[arg(long, env = "MSGSERVER_SHARED_SECRET", hide_env_values = true, help_heading = "Server")]
     pub(super) shared_secret: Option<String>,

@@ -1,6 +1,7 @@
 //! A process that the bench starts and ends.
 
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::process::Process;
@@ -9,6 +10,7 @@ use crate::cli::Fault;
 /// A child, and the directory in which its files are.
 pub(super) struct OwnProcess {
     pub(super) child: Child,
+    name: &'static str,
     directory: tempfile::TempDir,
 }
 
@@ -21,23 +23,29 @@ impl Drop for OwnProcess {
 }
 
 impl OwnProcess {
-    /// Starts this program anew. It does not outlive this process, and a Ctrl-C is not for it.
+    /// Starts this program anew, or another one. It does not outlive this process, and a Ctrl-C is not for it.
     pub(super) fn start(
+        name: &'static str,
+        program: Option<&Path>,
         arguments: &[String],
         directory: tempfile::TempDir,
         stdout: Stdio,
     ) -> Result<Self, Fault> {
-        let program = std::env::current_exe().map_err(Fault::failed)?;
+        let own = std::env::current_exe().map_err(Fault::failed)?;
         let log = std::fs::File::create(directory.path().join("log")).map_err(Fault::failed)?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(own);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("MSGSERVER_") {
                 command.env_remove(name);
             }
         }
-        let child = command.args(["bench", "child"]).args(arguments).process_group(0).stdin(Stdio::null());
+        command.args(["bench", "child"]);
+        if let Some(program) = program {
+            command.arg("--program").arg(program);
+        }
+        let child = command.args(arguments).process_group(0).stdin(Stdio::null());
         let child = child.stdout(stdout).stderr(log).spawn().map_err(Fault::failed)?;
-        Ok(Self { child, directory })
+        Ok(Self { child, name, directory })
     }
 
     pub(super) fn process(&self) -> Process {
@@ -48,6 +56,6 @@ impl OwnProcess {
     pub(super) fn ended(&mut self) -> Option<Fault> {
         let status = self.child.try_wait().ok()??;
         let log = std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
-        Some(Fault::Failed(format!("its own server has ended with {status}: {}", log.trim())))
+        Some(Fault::Failed(format!("{} has ended with {status}: {}", self.name, log.trim())))
     }
 }

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token};
 
+pub(super) use self::http::read as read_http;
 use self::lane::Lane;
 use self::plan::Message;
 pub(super) use self::plan::{Pace, Plan, Receivers};
-pub(super) use self::way::Way;
+pub(super) use self::way::{Answers, Way};
 use super::flow::{Flow, LOOK};
 use super::stamp::{Clock, Stamp};
 use super::tally;

@@ -1,4 +1,4 @@
-//! What is measured: a server of its own, another's, or the floor.
+//! What is measured: a server of its own, another's, the floor, or a peer.
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::line::{Door, Entrance};
 use super::options::Options;
 use super::own_process::OwnProcess;
+use super::peer::{Peer, free_address};
 use super::process::Process;
 use super::publisher::Way;
 use crate::cli::Fault;
@@ -116,7 +117,7 @@ impl Subject {
             arguments.push("--encrypt".to_owned());
         }
         let ready = directory.path().join("ready.json");
-        let mut own = OwnProcess::start(&arguments, directory, Stdio::null())?;
+        let mut own = OwnProcess::start("its own server", None, &arguments, directory, Stdio::null())?;
         let start = Instant::now();
         let doors: Value = loop {
             if let Ok(json) = std::fs::read(&ready) {
@@ -180,6 +181,8 @@ impl Subject {
     /// The floor, in a process of its own.
     pub(super) fn floor(options: &Options) -> Result<Self, Fault> {
         let mut own = OwnProcess::start(
+            "the floor",
+            None,
             &["bench".to_owned(), "floor".to_owned()],
             directory(options)?,
             Stdio::piped(),
@@ -199,12 +202,43 @@ impl Subject {
         })
     }
 
-    pub(super) const fn is_floor(&self) -> bool {
-        matches!(self.entrance, Entrance::Floor)
+    /// A peer, in a process of its own; `to_one` if each client is to get its own messages and no other's.
+    pub(super) fn peer(options: &Options, peer: Peer, to_one: bool) -> Result<Self, Fault> {
+        let program = peer.program()?;
+        let directory = directory(options)?;
+        let address = free_address().map_err(Fault::failed)?;
+        let arguments = peer.dialect().arguments(address, directory.path()).map_err(Fault::failed)?;
+        let mut own = OwnProcess::start(peer.name(), Some(&program), &arguments, directory, Stdio::null())?;
+        let start = Instant::now();
+        while !peer.serves(address) {
+            if let Some(fault) = own.ended() {
+                return Err(fault);
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(Fault::Failed(format!("{} does not open its door", peer.name())));
+            }
+            // Between two looks, so that it gets the processor.
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(Self {
+            process: Some(own.process()),
+            address,
+            entrance: Entrance::Peer { peer, to_one },
+            ways: Ways { http: address, host: String::new(), frame: None, key: None, secret: None },
+            _own: Some(own),
+        })
+    }
+
+    /// Whether it is a msgserver, which can be asked how it is.
+    const fn is_msgserver(&self) -> bool {
+        matches!(self.entrance, Entrance::Door { .. })
     }
 
     /// The way in which a publisher of this kind hands over.
     pub(super) fn way(&self, publishing: Publishing, user: String) -> Way {
+        if let Entrance::Peer { peer, .. } = self.entrance {
+            return Way::Peer { address: self.address, peer };
+        }
         let Ways { http: address, host, key, secret, .. } = &self.ways;
         let (address, host, key) = (*address, host.clone(), key.clone());
         match (publishing, self.ways.frame) {
@@ -228,9 +262,9 @@ impl Subject {
         request.call().map_err(failed)?.body_mut().read_to_string().map_err(failed)
     }
 
-    /// How many connections the server has; nothing of the floor, whose clients know for themselves.
+    /// How many connections the server has; nothing of others, whose clients know for themselves.
     pub(super) fn connections(&self) -> Result<Option<u64>, Fault> {
-        if self.is_floor() {
+        if !self.is_msgserver() {
             return Ok(None);
         }
         let stats: Value = serde_json::from_str(&self.get("/v1/stats")?).map_err(Fault::failed)?;

@@ -28,6 +28,18 @@ pub(super) fn measure(run: &Run, report: &mut Report) -> Result<(), Fault> {
         || vec![Mode::FanOut, Mode::ToOne, Mode::Connect, Mode::Idle, Mode::Durable, Mode::Mixed],
         |mode| vec![mode],
     );
+    for peer in &run.options.peer {
+        // Before anything is measured that would be lost then.
+        peer.program()?;
+    }
+    if !run.options.peer.is_empty()
+        && let Some(mode @ (Mode::Durable | Mode::Mixed)) = run.options.mode
+    {
+        let mode = format!("{mode:?}").to_lowercase();
+        return Err(Fault::Usage(vec![format!(
+            "--peer: not in {mode}; in fan-out, to-one, idle and connect"
+        )]));
+    }
     let mut measure = Measure { run, usual: if modes.len() == 1 { ALONE } else { ONE_OF_ALL }, report };
     for mode in modes {
         if run.stop.is_wanted() {
@@ -170,7 +182,27 @@ impl Measure<'_> {
         let server = self.server(mode, &store, users)?;
         work.server = load.run(&server, self.run)?;
         drop(server);
-        self.note(work, FLOOR, |run| load.run(&Subject::floor(&run.options)?, run))
+        self.note_beside_floor(work, |subject, run| load.run(subject, run), load.to_one)
+    }
+
+    /// Puts a work into the report, with the floor and the peers beside it.
+    fn note_beside_floor(
+        &mut self,
+        mut work: Work,
+        measure: impl Fn(&Subject, &Run) -> Result<Figures, Fault>,
+        to_one: bool,
+    ) -> Result<(), Fault> {
+        let mut outcome = self.compare(&mut work, FLOOR, |run| measure(&Subject::floor(&run.options)?, run));
+        for &peer in &self.run.options.peer {
+            if outcome.is_err() {
+                break;
+            }
+            outcome = self.compare(&mut work, peer.name(), |run| {
+                measure(&Subject::peer(&run.options, peer, to_one)?, run)
+            });
+        }
+        self.report.works.push(work);
+        outcome
     }
 
     fn server(&self, mode: Mode, store: &str, users: bool) -> Result<Subject, Fault> {
@@ -184,17 +216,28 @@ impl Measure<'_> {
         name: &str,
         measure: impl FnOnce(&Run) -> Result<Figures, Fault>,
     ) -> Result<(), Fault> {
-        let mut outcome = Ok(());
-        if !self.run.stop.is_wanted() {
-            self.begin(&work, name);
-            match measure(self.run) {
-                Ok(figures) => work.compare(name, figures),
-                Err(_) if self.run.stop.is_wanted() => {}
-                Err(fault) => outcome = Err(fault),
-            }
-        }
+        let outcome = self.compare(&mut work, name, measure);
         self.report.works.push(work);
         outcome
+    }
+
+    /// Measures what is to stand beside a work, unless the run is to stop.
+    fn compare(
+        &self,
+        work: &mut Work,
+        name: &str,
+        measure: impl FnOnce(&Run) -> Result<Figures, Fault>,
+    ) -> Result<(), Fault> {
+        if self.run.stop.is_wanted() {
+            return Ok(());
+        }
+        self.begin(work, name);
+        match measure(self.run) {
+            Ok(figures) => work.compare(name, figures),
+            Err(_) if self.run.stop.is_wanted() => {}
+            Err(fault) => return Err(fault),
+        }
+        Ok(())
     }
 
     fn connect(&mut self, mode: Mode) -> Result<(), Fault> {
@@ -211,7 +254,7 @@ impl Measure<'_> {
         let server = self.server(mode, &store, false)?;
         work.server = connect(&server, clients, self.run)?;
         drop(server);
-        self.note(work, FLOOR, |run| connect(&Subject::floor(&run.options)?, clients, run))
+        self.note_beside_floor(work, |subject, run| connect(subject, clients, run), false)
     }
 
     fn durable(&mut self) -> Result<(), Fault> {

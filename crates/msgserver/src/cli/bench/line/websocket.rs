@@ -15,14 +15,73 @@ const IS_CLOSE: u8 = 0x8;
 const IS_PING: u8 = 0x9;
 
 pub(super) struct WebSocket {
-    hello: String,
-    is_open: bool,
+    frames: Frames,
     session: Session,
 }
 
 impl WebSocket {
     pub(super) fn new(user: &str, token: Option<&str>) -> Self {
-        Self { hello: hello(user, token), is_open: false, session: Session::default() }
+        Self { frames: Frames::saying(hello(user, token)), session: Session::default() }
+    }
+}
+
+/// A client's side of any WebSocket.
+#[derive(Debug, Default)]
+pub(in super::super) struct Frames {
+    /// What is said once it is open, if anything.
+    first: String,
+    is_open: bool,
+}
+
+impl Frames {
+    /// Says something as soon as it is open.
+    fn saying(first: String) -> Self {
+        Self { first, is_open: false }
+    }
+
+    /// The request with which it begins.
+    pub(in super::super) fn request(path: &str, subprotocol: Option<&str>) -> String {
+        let subprotocol =
+            subprotocol.map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n")).unwrap_or_default();
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{subprotocol}\r\n"
+        )
+    }
+
+    /// Whether the request was answered.
+    pub(in super::super) const fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Has `each` take the payloads of messages that are whole, and gives how many bytes were taken.
+    pub(in super::super) fn take(
+        &mut self,
+        bytes: &[u8],
+        heard: &mut Heard,
+        mut each: impl FnMut(&[u8], &mut Heard) -> Result<(), String>,
+    ) -> Result<usize, String> {
+        let mut rest = bytes;
+        if !self.is_open {
+            let Some(end) = memmem::find(bytes, b"\r\n\r\n") else { return Ok(0) };
+            if !bytes.starts_with(b"HTTP/1.1 101 ") {
+                return Err(format!("no WebSocket: {}", String::from_utf8_lossy(bytes).trim()));
+            }
+            self.is_open = true;
+            if !self.first.is_empty() {
+                say(TEXT, std::mem::take(&mut self.first).as_bytes(), &mut heard.say);
+            }
+            rest = &bytes[end + 4..];
+        }
+        while let Some((opcode, payload, behind)) = split(rest) {
+            rest = behind;
+            match opcode {
+                IS_CLOSE => return Err("the server closed the WebSocket".to_owned()),
+                IS_PING => say(PONG, payload, &mut heard.say),
+                _ => each(payload, heard)?,
+            }
+        }
+        Ok(bytes.len() - rest.len())
     }
 }
 
@@ -58,36 +117,17 @@ fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 
 impl Line for WebSocket {
     fn greet(&mut self) -> Vec<u8> {
-        b"GET /v1/ws HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
-          Sec-WebSocket-Protocol: msgserver.v1.json\r\n\r\n"
-            .to_vec()
+        Frames::request("/v1/ws", Some("msgserver.v1.json")).into_bytes()
     }
 
     fn take(&mut self, bytes: &[u8], heard: &mut Heard) -> Result<usize, String> {
-        let mut rest = bytes;
-        if !self.is_open {
-            let Some(end) = memmem::find(bytes, b"\r\n\r\n") else { return Ok(0) };
-            if !bytes.starts_with(b"HTTP/1.1 101 ") {
-                return Err(format!("no WebSocket: {}", String::from_utf8_lossy(bytes).trim()));
-            }
-            self.is_open = true;
-            say(TEXT, self.hello.as_bytes(), &mut heard.say);
-            rest = &bytes[end + 4..];
-        }
-        while let Some((opcode, payload, behind)) = split(rest) {
-            rest = behind;
-            match opcode {
-                IS_CLOSE => return Err("the server closed the WebSocket".to_owned()),
-                IS_PING => say(PONG, payload, &mut heard.say),
-                _ => self.session.hear(payload, heard)?,
-            }
-        }
-        if let Some(ack) = self.session.acknowledge() {
+        let Self { frames, session } = self;
+        let taken = frames.take(bytes, heard, |payload, heard| session.hear(payload, heard))?;
+        if let Some(ack) = session.acknowledge() {
             say(TEXT, ack.as_bytes(), &mut heard.say);
         }
-        heard.online = self.session.is_welcome;
-        Ok(bytes.len() - rest.len())
+        heard.online = session.is_welcome;
+        Ok(taken)
     }
 }
 

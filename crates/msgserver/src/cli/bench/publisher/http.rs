@@ -59,7 +59,7 @@ pub(super) fn write_batch<'a>(
 }
 
 /// Takes the answers that are whole; gives how many bytes those are.
-pub(super) fn read(bytes: &[u8], mut each: impl FnMut(u16, &[u8])) -> Result<usize, String> {
+pub(in crate::cli::bench) fn read(bytes: &[u8], mut each: impl FnMut(u16, &[u8])) -> Result<usize, String> {
     let mut rest = bytes;
     while let Some(end) = memmem::find(rest, b"\r\n\r\n") {
         let not_http = || format!("no answer in HTTP: {:?}", String::from_utf8_lossy(&rest[..end]));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::plan::Message;
 use super::{frame, http};
 use crate::cli::bench::line::{framed, hello, split_frame};
+use crate::cli::bench::peer::Peer;
 
 /// How long a server may take to take a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -22,6 +23,8 @@ pub(in crate::cli::bench) enum Way {
     Frame { address: SocketAddr, user: String, token: Option<String> },
     /// The floor, which answers nothing.
     Floor { address: SocketAddr },
+    /// As a peer is published to.
+    Peer { address: SocketAddr, peer: Peer },
 }
 
 /// What a server has said of publications.
@@ -34,9 +37,19 @@ pub(in crate::cli::bench) struct Answers {
 }
 
 impl Answers {
-    pub(super) fn refuse(&mut self, count: u64, detail: &[u8]) {
+    pub(in crate::cli::bench) fn accept(&mut self, count: u64) {
+        self.accepted += count;
+    }
+
+    pub(in crate::cli::bench) fn refuse(&mut self, count: u64, detail: &[u8]) {
         self.refused += count;
         self.refusal.get_or_insert_with(|| String::from_utf8_lossy(detail).trim().to_owned());
+    }
+
+    /// How many were accepted and how many refused.
+    #[cfg(test)]
+    pub(in crate::cli::bench) const fn counts(&self) -> (u64, u64) {
+        (self.accepted, self.refused)
     }
 }
 
@@ -46,7 +59,8 @@ impl Way {
             Self::Http { address, .. }
             | Self::Batch { address, .. }
             | Self::Frame { address, .. }
-            | Self::Floor { address } => *address,
+            | Self::Floor { address }
+            | Self::Peer { address, .. } => *address,
         }
     }
 
@@ -54,8 +68,12 @@ impl Way {
         matches!(self, Self::Batch { .. })
     }
 
-    pub(super) const fn answers(&self) -> bool {
-        !matches!(self, Self::Floor { .. })
+    pub(super) fn answers(&self) -> bool {
+        match self {
+            Self::Floor { .. } => false,
+            Self::Peer { peer, .. } => peer.dialect().answers(),
+            Self::Http { .. } | Self::Batch { .. } | Self::Frame { .. } => true,
+        }
     }
 
     /// A connection over which messages may go.
@@ -77,6 +95,9 @@ impl Way {
                     return Err(std::io::Error::other(String::from_utf8_lossy(&came[4..]).into_owned()));
                 }
             }
+            if let Self::Peer { peer, .. } = self {
+                socket.write_all(&peer.dialect().greeting())?;
+            }
             Ok(socket)
         };
         open().map_err(|fault: std::io::Error| format!("a publisher at {address}: {fault}"))
@@ -96,6 +117,14 @@ impl Way {
                 message.stamp.write(message.size, out);
                 out.push(b'|');
             }),
+            Self::Peer { peer, .. } => {
+                let mut content = Vec::new();
+                for message in messages {
+                    content.clear();
+                    message.stamp.write(message.size, &mut content);
+                    peer.write(message.to, &content, out);
+                }
+            }
         }
     }
 
@@ -113,6 +142,7 @@ impl Way {
             }),
             Self::Frame { .. } => frame::read(bytes, answers),
             Self::Floor { .. } => Ok(bytes.len()),
+            Self::Peer { peer, .. } => peer.dialect().read(bytes, answers),
         }
     }
 }
