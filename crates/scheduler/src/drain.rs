@@ -66,6 +66,8 @@ impl Core {
     fn sessions(&self) -> Vec<Arc<Session>> {
         let mut sessions = Vec::new();
         self.parts.pool.for_each(&mut |session| sessions.push(Arc::clone(session)));
+        // In the order in which they came, and not in one that chance has made.
+        sessions.sort_unstable_by_key(|session| session.id());
         sessions
     }
 

@@ -43,9 +43,9 @@ pub(crate) fn run(world: &mut World, course: Course) {
         let doom = world.doom();
         let is_stopped = course.has_stops && world.chance.one_in(2);
         world.live(Some(if is_stopped { stop::ORDERLY } else { doom }), async |world: &mut World| {
-            let mut tasks = JoinSet::new();
+            let (mut tasks, noted) = (JoinSet::new(), world.noted.take());
             if let Some((scheduler, store)) = begin(world, &mut tasks, &settings, course, false) {
-                stop::check(world, &store).await;
+                stop::check(world, &store, noted).await;
                 world.keep_jumping(&mut tasks);
                 let counter = Arc::new(AtServer(scheduler.clone()));
                 for _ in 0..world.chance.between(1, 3) {
@@ -64,10 +64,10 @@ pub(crate) fn run(world: &mut World, course: Course) {
         }
     }
     world.live(None, async |world: &mut World| {
-        let mut tasks = JoinSet::new();
+        let (mut tasks, noted) = (JoinSet::new(), world.noted.take());
         world.catch_up_clock();
         if let Some((scheduler, store)) = begin(world, &mut tasks, &settings, course, true) {
-            stop::check(world, &store).await;
+            stop::check(world, &store, noted).await;
             world.publishers.settle(&AtServer(scheduler.clone())).await;
             // Whoever is connected stays so, and has to get what could not be read at first.
             tokio::time::sleep(Duration::from_secs(20)).await;
@@ -86,8 +86,9 @@ pub(crate) fn run(world: &mut World, course: Course) {
     });
     if course.has_stops && world.auditor.broken().is_none() {
         world.live(None, async |world: &mut World| {
+            let noted = world.noted.take();
             if let Some((store, _)) = world.open() {
-                stop::check(world, &store).await;
+                stop::check(world, &store, noted).await;
             }
         });
     }

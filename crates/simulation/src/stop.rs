@@ -1,8 +1,9 @@
 //! A server that is told to stop.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use msgserver_message::{DeviceId, UserId};
+use msgserver_message::{DeviceId, Seq, UserId};
 use msgserver_persistence::Store;
 use msgserver_scheduler::Scheduler;
 use tokio::time::Instant;
@@ -20,6 +21,9 @@ const MORE: Duration = Duration::from_secs(2);
 pub(crate) const ORDERLY: Doom =
     Doom { after: Duration::from_secs(3600), how: End::PowerCut, calls: None, faults: 0 };
 
+/// Up to where each device is known to have acknowledged.
+pub(crate) type Noted = BTreeMap<(UserId, DeviceId), Seq>;
+
 /// Stops a server, and holds it to what it owes its clients, its store and whoever waits for it.
 pub(crate) async fn stop(world: &mut World, scheduler: &Scheduler, store: &Timed) {
     let patience = Duration::from_millis(world.chance.between(200, 8_000));
@@ -34,9 +38,9 @@ pub(crate) async fn stop(world: &mut World, scheduler: &Scheduler, store: &Timed
     world.noted = Some(store.noted());
 }
 
-/// What was noted before a stop is there after it.
-pub(crate) async fn check(world: &mut World, store: &Timed) {
-    let Some(noted) = world.noted.take() else { return };
+/// What was noted before a stop is there at the next start.
+pub(crate) async fn check(world: &World, store: &Timed, noted: Option<Noted>) {
+    let Some(noted) = noted else { return };
     for ((user, device), upto) in noted {
         let devices = store.store.devices(&user).await.unwrap_or_default();
         let known = devices.iter().find(|known| known.device == device);

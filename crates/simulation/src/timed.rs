@@ -1,6 +1,5 @@
 //! A store that takes its time.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::chance::Chance;
+use crate::stop::Noted;
 use crate::trace::Trace;
 
 /// The real store, reached after a while, and answering after a while: so that what asks meets what others do.
@@ -29,7 +29,7 @@ pub(crate) struct Timed {
     /// Told when there may be something to write.
     pub(crate) came: Arc<Notify>,
     /// Up to where each device is known to have acknowledged.
-    pub(crate) noted: Mutex<BTreeMap<(UserId, DeviceId), Seq>>,
+    pub(crate) noted: Mutex<Noted>,
     pub(crate) closing: Closing,
 }
 
@@ -57,7 +57,7 @@ impl Timed {
     }
 
     /// Up to where each device is known to have acknowledged.
-    pub(crate) fn noted(&self) -> BTreeMap<(UserId, DeviceId), Seq> {
+    pub(crate) fn noted(&self) -> Noted {
         self.noted.lock().clone()
     }
 

@@ -1,11 +1,10 @@
 //! What outlives a process: the disk, the clients' and publishers' memory, and the clock.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use msgserver_message::{DeviceId, Seq, UserId};
+use msgserver_message::{DeviceId, UserId};
 use msgserver_persistence::steps::{SafeRows, Steps};
 use msgserver_persistence::{DiskStore, Limits, Store, StoreError};
 use parking_lot::Mutex;
@@ -19,6 +18,7 @@ use crate::disk::{Disk, End};
 use crate::order::Habits;
 use crate::promise::Promise;
 use crate::publisher::Publishers;
+use crate::stop::Noted;
 use crate::timed::{Closing, Timed};
 use crate::trace::Trace;
 
@@ -37,7 +37,7 @@ pub(crate) struct World {
     pub(crate) publishers: Publishers,
     pub(crate) devices: Vec<(UserId, DeviceId)>,
     /// What had been noted of each device when the last process was stopped, if it was.
-    pub(crate) noted: Option<BTreeMap<(UserId, DeviceId), Seq>>,
+    pub(crate) noted: Option<Noted>,
 }
 
 /// How a process is to end.
