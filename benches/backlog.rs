@@ -6,13 +6,16 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream as BlockingStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use program::Server;
+
+mod program;
 
 /// How many messages are in one request.
 const BATCH: usize = 1000;
@@ -25,7 +28,7 @@ fn main() {
     let (users, each) = (numbers.next().unwrap_or(100_000), numbers.next().unwrap_or(10));
     let directory = tempfile::tempdir().expect("room");
 
-    let server = Server::start(directory.path());
+    let server = Server::start(directory.path(), &[]);
     println!("nothing waits:        ready in {:>6.2} s, {:>6} KiB", server.took, server.anonymous_kib());
     let began = Instant::now();
     publish(&server.http, users, each);
@@ -38,11 +41,11 @@ fn main() {
     );
     server.kill();
 
-    let server = Server::start(directory.path());
+    let server = Server::start(directory.path(), &[]);
     println!("after a kill -9:      ready in {:>6.2} s, {:>6} KiB", server.took, server.anonymous_kib());
     server.stop();
 
-    let server = Server::start(directory.path());
+    let server = Server::start(directory.path(), &[]);
     println!("after a stop:         ready in {:>6.2} s, {:>6} KiB", server.took, server.anonymous_kib());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let began = Instant::now();
@@ -56,64 +59,6 @@ fn main() {
     let rate = count as f64 / began.elapsed().as_secs_f64();
     println!("all fetched in order: {rate:>8.0} a second, {:>6} KiB", server.anonymous_kib());
     server.stop();
-}
-
-/// The real program.
-struct Server {
-    child: Child,
-    http: String,
-    frame: String,
-    /// Seconds until its doors were open.
-    took: f64,
-}
-
-impl Server {
-    fn start(directory: &Path) -> Self {
-        let ready = directory.join("ready");
-        let _ = std::fs::remove_file(&ready);
-        let program = std::env::var_os("MSGSERVER").map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/msgserver"),
-            PathBuf::from,
-        );
-        let began = Instant::now();
-        let child = Command::new(&program)
-            .args(["serve", "--listen", "off", "--frame", "127.0.0.1:0", "--http", "127.0.0.1:0"])
-            .args(["--log-level", "warn", "--data-dir"])
-            .arg(directory.join("data"))
-            .arg("--ready-file")
-            .arg(&ready)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("`cargo build --release` makes it");
-        let doors: Value = loop {
-            if let Ok(text) = std::fs::read(&ready) {
-                break serde_json::from_slice(&text).expect("it is written whole");
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        };
-        let took = began.elapsed().as_secs_f64();
-        let door = |name: &str| doors[name].as_str().expect("it is open").to_owned();
-        Self { child, http: door("http"), frame: door("frame"), took }
-    }
-
-    /// Memory of its own, in KiB.
-    fn anonymous_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-        line.and_then(|line| line.trim().strip_suffix(" kB")).and_then(|kib| kib.parse().ok()).expect("Linux")
-    }
-
-    fn kill(mut self) {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("it ends");
-    }
-
-    fn stop(mut self) {
-        let pid = self.child.id().to_string();
-        Command::new("kill").arg(pid).status().expect("there is kill");
-        assert!(self.child.wait().expect("it ends").success());
-    }
 }
 
 /// One message for each user in turn, until each has all of its.

@@ -122,7 +122,6 @@ impl DiskStore {
 
     fn open_in(directory: &Path, limits: Limits) -> Result<Self, StoreError> {
         let lock = Some(lock(directory)?);
-        recovery::check_format(&Local, directory)?;
         let (engine, mended) = Engine::open(directory)?;
         let engine = Box::new(engine);
         let ground =

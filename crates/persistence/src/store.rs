@@ -327,7 +327,8 @@ pub trait Store: Send + Sync + 'static {
     /// not connected and that it has not been sent to; and out of the log of its topic.
     async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError>;
 
-    /// Puts at most `limit` scheduled messages whose time has come into their inboxes, each once.
+    /// Puts at most `limit` scheduled messages whose time has come into their inboxes, each once; fewer if they are
+    /// large, and then [`Due::next`] is over already.
     async fn release_due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError>;
 
     /// Notes steps of messages, for their receipts. Steps of a message that is not known are dropped. A crash

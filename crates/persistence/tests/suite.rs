@@ -189,6 +189,7 @@ macro_rules! keeps_its_promises {
                 its_id_is_known_until_it_is_released
                 what_is_due_at_one_moment_comes_in_the_order_of_acceptance
                 its_age_counts_from_when_it_is_in_the_inbox
+                what_is_large_is_released_a_part_at_a_time
             }
             receipts {
                 each_step_is_told_in_order

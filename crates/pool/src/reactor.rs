@@ -131,11 +131,22 @@ impl Reactor {
         self.shards.iter().map(waiting).max().unwrap_or(0)
     }
 
-    /// Closes every session and ends the threads.
-    pub fn stop(&self) {
+    /// Has every session closed and the threads end, without waiting for it.
+    pub fn begin_to_stop(&self) {
         for shard in &self.shards {
             shard.put(|inbox| inbox.stop = true);
         }
+    }
+
+    /// Whether it was told to stop, and every session is closed.
+    #[must_use]
+    pub fn has_stopped(&self) -> bool {
+        self.shards.iter().all(|shard| shard.inbox.lock().stopped)
+    }
+
+    /// Closes every session and ends the threads.
+    pub fn stop(&self) {
+        self.begin_to_stop();
         for thread in std::mem::take(&mut *self.threads.lock()) {
             let _ = thread.join();
         }

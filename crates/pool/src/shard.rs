@@ -34,6 +34,8 @@ const CONFIRM_LAST: Duration = Duration::from_millis(100);
 pub(crate) struct Inbox {
     pub(crate) woken: bool,
     pub(crate) stop: bool,
+    /// Whether it has.
+    pub(crate) stopped: bool,
     pub(crate) arrivals: Vec<Arc<Session>>,
     pub(crate) notices: VecDeque<Arc<Notice>>,
     /// How many notices have been taken, and have not been written to every session.
@@ -185,6 +187,7 @@ impl Shard {
             for index in 0..self.sessions.len() {
                 self.finish(index, CloseReason::ShuttingDown);
             }
+            self.inbox.lock().stopped = true;
         }
         !stop
     }

@@ -37,6 +37,8 @@ pub struct Standing {
     watched: bool,
     /// Whether what is in flight is to be sent again.
     overdue: bool,
+    /// Whether the session is over: what was in flight then is not safe with the client, though nothing is any more.
+    over: bool,
 }
 
 impl Standing {
@@ -97,7 +99,7 @@ impl Standing {
 
     /// Acknowledges for the device what it is not sent, if nothing before that is in flight.
     fn catch_up(&mut self) -> bool {
-        let caught_up = self.in_flight.is_empty() && self.skipped > self.acknowledged;
+        let caught_up = !self.over && self.in_flight.is_empty() && self.skipped > self.acknowledged;
         if caught_up {
             self.acknowledged = self.skipped;
         }
@@ -167,6 +169,7 @@ impl Standing {
 
     /// The end: the last number sent, and what is in flight.
     pub(crate) fn end(&mut self) -> (Seq, Vec<InFlight>) {
+        self.over = true;
         (self.last_sent(), std::mem::take(&mut self.in_flight).into())
     }
 }
@@ -262,5 +265,16 @@ mod tests {
         assert_eq!((standing.tail(), standing.last_sent()), (Seq::ZERO, Seq::new(5)));
         assert_eq!(standing.acknowledge(Seq::new(3)), (Vec::new(), true));
         assert_eq!((standing.tail(), standing.acknowledged()), (Seq::new(3), Seq::new(3)));
+    }
+
+    #[test]
+    fn what_was_in_flight_at_the_end_is_not_passed_over() {
+        let mut standing = Standing::new(Seq::new(3), Seq::new(3), Seq::new(3));
+        sent(&mut standing, 4..=5);
+        assert_eq!(standing.end().1.len(), 2);
+        // Whoever brings it its messages may not have noticed yet.
+        assert!(!standing.skip(Seq::new(6)));
+        assert!(standing.acknowledge(Seq::new(4)).1);
+        assert_eq!(standing.acknowledged(), Seq::new(4), "5 has to come again");
     }
 }

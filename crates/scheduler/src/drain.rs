@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use msgserver_persistence::Store;
 use msgserver_pool::{CloseReason, Session};
+use tokio::time::Instant;
 
 use crate::Scheduler;
 use crate::core::{Core, STORE_PATIENCE};
@@ -32,8 +33,10 @@ impl Scheduler {
         for session in core.sessions() {
             core.dismiss(&session, CloseReason::ShuttingDown);
         }
-        let stopping = Arc::clone(core);
-        let _ = tokio::task::spawn_blocking(move || stopping.reactor().stop()).await;
+        core.reactor().begin_to_stop();
+        while !core.reactor().has_stopped() && Instant::now() < deadline + STORE_PATIENCE {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
         if let Some(store) = &core.parts.store {
             core.close(&**store, deadline).await;
         }
@@ -63,13 +66,15 @@ impl Core {
     fn sessions(&self) -> Vec<Arc<Session>> {
         let mut sessions = Vec::new();
         self.parts.pool.for_each(&mut |session| sessions.push(Arc::clone(session)));
+        // In the order in which they came, and not in one that chance has made.
+        sessions.sort_unstable_by_key(|session| session.id());
         sessions
     }
 
     /// Has a store take what is still on its way to it, and end. One that is away must not keep the server from
     /// ending.
     async fn close(&self, store: &dyn Store, deadline: Instant) {
-        let deadline = || deadline.max(Instant::now() + STORE_PATIENCE).into();
+        let deadline = || deadline.max(Instant::now() + STORE_PATIENCE);
         // Where devices stand and what they have acknowledged.
         self.notes.close();
         let noted = async {

@@ -77,6 +77,7 @@ mod publishing;
 mod receipts;
 mod redelivery;
 mod refusal;
+mod schedule;
 mod seldom;
 mod settings;
 #[cfg(feature = "simulation")]

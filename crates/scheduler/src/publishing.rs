@@ -2,26 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use msgserver_message::{
     Content, MAX_CONTENT_BYTES, Message, MessageId, Receipt, Stage, Step, Target, Timestamp, UserId,
 };
-use msgserver_persistence::{Append, Appended, Cancelled, Recipients, Released, StoreError};
+use msgserver_persistence::{Append, Appended, Cancelled, Recipients, StoreError};
 use msgserver_pool::Notice;
 
 use crate::core::Core;
-use crate::delivering::{Job, STORE_RETRY};
+use crate::delivering::Job;
 use crate::{Publication, PublishError, Published, Scheduler, Taken};
-
-/// How many scheduled messages are handed on at a time.
-const RELEASED_AT_ONCE: usize = 1000;
-
-/// The schedule is looked at this often at least: another server may share it, and the clock may be set.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
-
-/// How often the store is asked to forget what is old.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 impl Scheduler {
     /// Takes a message; done once it is as safe as the store promises.
@@ -34,13 +24,10 @@ impl Scheduler {
     }
 
     /// Takes several messages; done once they are as safe as the store promises, for which they wait once and
-    /// not once each. The outcomes are in the order of the publications.
+    /// not once each. The outcomes are in the order of the publications. What is on its way into the store is delivered
+    /// also if nobody waits for the answer any more.
     pub async fn publish_batch(&self, batch: Vec<Publication>) -> Vec<Result<Published, PublishError>> {
-        let outcomes = self.core.publish(batch).await;
-        let refused = outcomes.iter().filter(|outcome| outcome.is_err()).count() as u64;
-        self.core.counters.refused.fetch_add(refused, Ordering::Relaxed);
-        self.core.counters.accepted.fetch_add(outcomes.len() as u64 - refused, Ordering::Relaxed);
-        outcomes
+        self.core.publish(batch).await
     }
 
     /// Sends to everybody who is connected now.
@@ -102,9 +89,12 @@ struct Prepared {
     taken: Arc<Taken>,
 }
 
+/// A publication that can be, with whether the store is asked to keep something of it, or why it is refused.
+type Checked = Result<(Prepared, bool), PublishError>;
+
 /// To whom something goes as a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Audience {
+pub(crate) enum Audience {
     Everybody,
     /// The others get it from their inboxes.
     WithoutInbox,
@@ -113,24 +103,53 @@ enum Audience {
 impl Core {
     async fn publish(self: &Arc<Self>, batch: Vec<Publication>) -> Vec<Result<Published, PublishError>> {
         let mut appends = Vec::new();
-        let mut prepared = Vec::with_capacity(batch.len());
+        let mut checked = Vec::with_capacity(batch.len());
         for publication in batch {
-            prepared.push(self.prepare(publication).map(|(one, append)| {
+            checked.push(self.prepare(publication).map(|(one, append)| {
                 let is_kept = append.is_some();
                 appends.extend(append);
                 (one, is_kept)
             }));
         }
-        let mut answers = match &self.parts.store {
-            Some(store) if !appends.is_empty() => {
+        if appends.is_empty() {
+            return self.finish(checked, Vec::new()).await;
+        }
+        // In a task of its own: a publisher that leaves while it waits takes back nothing that the store has been
+        // given, and whoever is connected has to be sent it.
+        let (core, count) = (Arc::clone(self), checked.len());
+        let kept = self.runtime.spawn(async move { core.keep(checked, appends).await }).await;
+        kept.unwrap_or_else(|fault| match fault.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and the server with it.
+            Err(_) => (0..count).map(|_| Err(PublishError::ShuttingDown)).collect(),
+        })
+    }
+
+    /// Puts what is to be kept into the store, and hands on what it has taken.
+    async fn keep(
+        self: &Arc<Self>,
+        checked: Vec<Checked>,
+        appends: Vec<Append>,
+    ) -> Vec<Result<Published, PublishError>> {
+        let answers = match &self.parts.store {
+            Some(store) => {
                 let _hold = self.telling.hold(appends.iter().map(|append| append.message.id));
                 store.append(appends).await
             }
-            _ => Vec::new(),
-        }
-        .into_iter();
-        let mut outcomes = Vec::with_capacity(prepared.len());
-        for one in prepared {
+            None => Vec::new(),
+        };
+        self.finish(checked, answers).await
+    }
+
+    /// Hands on what is taken, and counts; the answers are those of the store to what it was asked to keep.
+    async fn finish(
+        self: &Arc<Self>,
+        checked: Vec<Checked>,
+        answers: Vec<Result<Appended, StoreError>>,
+    ) -> Vec<Result<Published, PublishError>> {
+        let mut answers = answers.into_iter();
+        let mut outcomes = Vec::with_capacity(checked.len());
+        for one in checked {
             let outcome = match one {
                 Err(fault) => Err(fault),
                 Ok((one, is_kept)) => {
@@ -144,6 +163,9 @@ impl Core {
             outcomes.push(outcome);
         }
         self.put_to_work();
+        let refused = outcomes.iter().filter(|outcome| outcome.is_err()).count() as u64;
+        self.counters.refused.fetch_add(refused, Ordering::Relaxed);
+        self.counters.accepted.fetch_add(outcomes.len() as u64 - refused, Ordering::Relaxed);
         outcomes
     }
 
@@ -290,7 +312,7 @@ impl Core {
     }
 
     /// Sends a message of a topic to sessions that follow it: all of them, or those that do not find it in an inbox.
-    fn notify_followers(&self, message: &Message, audience: Audience, taken: Option<&Arc<Taken>>) {
+    pub(crate) fn notify_followers(&self, message: &Message, audience: Audience, taken: Option<&Arc<Taken>>) {
         let sessions = message.topic.as_ref().and_then(|topic| self.topics.audience(topic));
         let wanted =
             |sessions: &msgserver_pool::Audience| audience == Audience::Everybody || sessions.has_passing();
@@ -309,7 +331,7 @@ impl Core {
 
     /// The message for every session, or for those whose users have no inbox. Encoded before anything is kept: what
     /// has no form at one of the doors is refused.
-    fn notice(
+    pub(crate) fn notice(
         &self,
         message: &Message,
         audience: Audience,
@@ -323,82 +345,5 @@ impl Core {
             Audience::Everybody => notice,
             Audience::WithoutInbox => notice.without_inbox(),
         })
-    }
-
-    /// Hands on what was scheduled, each when its time has come.
-    pub(crate) async fn keep_schedule(self: Arc<Self>) {
-        let Some(store) = self.parts.store.clone() else { return };
-        let mut stopping = self.stopping.subscribe();
-        loop {
-            let due = {
-                // Which messages are released is only known when they are.
-                let _hold = self.telling.hold_all();
-                store.release_due(Timestamp::now(), RELEASED_AT_ONCE).await
-            };
-            let wait = match due {
-                Ok(due) => {
-                    due.released.into_iter().for_each(|released| self.release(released));
-                    self.put_to_work();
-                    due.next.map_or(LONGEST_WAIT, |next| {
-                        let now = Timestamp::now().as_millis();
-                        Duration::from_millis(next.as_millis().saturating_sub(now)).min(LONGEST_WAIT)
-                    })
-                }
-                Err(fault) => {
-                    tracing::warn!(%fault, "the schedule cannot be read");
-                    STORE_RETRY
-                }
-            };
-            tokio::select! {
-                biased;
-                () = tokio::time::sleep(wait) => {}
-                () = self.schedule.notified() => {}
-                _ = stopping.wait_for(|stopping| *stopping) => return,
-            }
-        }
-    }
-
-    fn release(&self, released: Released) {
-        let Released { message, recipients, seqs } = released;
-        let audience = match recipients {
-            Recipients::Nobody => Some(Audience::Everybody),
-            Recipients::Known | Recipients::Followers => Some(Audience::WithoutInbox),
-            Recipients::Users(_) => None,
-        };
-        match audience {
-            None => {}
-            Some(audience) if message.topic.is_some() => self.notify_followers(&message, audience, None),
-            Some(audience) => match self.notice(&message, audience, None) {
-                Ok(notice) => self.reactor().broadcast(&Arc::new(notice)),
-                Err(fault) => tracing::warn!(id = %message.id, %fault, "a scheduled notice was not sent"),
-            },
-        }
-        for (user, seq) in seqs {
-            self.parts.queue.push(&user, Job::kept(&message, seq, None));
-        }
-    }
-
-    /// Has the store forget what is old.
-    pub(crate) async fn keep_tidy(self: Arc<Self>) {
-        let Some(store) = self.parts.store.clone() else { return };
-        let mut stopping = self.stopping.subscribe();
-        loop {
-            let more = match store.sweep(Timestamp::now()).await {
-                Ok(swept) => {
-                    self.counters.expired.fetch_add(swept.expired, Ordering::Relaxed);
-                    swept.more
-                }
-                Err(fault) => {
-                    tracing::warn!(%fault, "what is old cannot be forgotten");
-                    false
-                }
-            };
-            let wait = if more { Duration::from_millis(100) } else { SWEEP_EVERY };
-            tokio::select! {
-                biased;
-                () = tokio::time::sleep(wait) => {}
-                _ = stopping.wait_for(|stopping| *stopping) => return,
-            }
-        }
     }
 }

@@ -1,91 +1,30 @@
 //! Who knows what was promised, and what came of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use msgserver_message::{DeviceId, Seq, Timestamp, UserId};
 use parking_lot::Mutex;
 
+use crate::books::Books;
 use crate::clock::Clock;
 use crate::device::DeviceLog;
+use crate::fate::{Answer, Fate};
 use crate::order::{Number, Order};
 use crate::promise::{Broken, Promise};
 use crate::trace::Trace;
-
-/// What a publisher was told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// Accepted, for the first time.
-    New,
-    /// Accepted, for the first time or as before.
-    Taken,
-    /// Accepted, as before.
-    Duplicate,
-    /// Refused for good.
-    Refused,
-    /// Nothing, or that it cannot be said.
-    Unknown,
-}
-
-/// What became of an order.
-#[derive(Debug)]
-struct Fate {
-    order: Order,
-    /// When it was first asked for, in steps of the auditor.
-    submitted: u64,
-    submitted_wall: Timestamp,
-    /// When it was answered for good.
-    answered: Option<u64>,
-    answered_wall: Timestamp,
-    taken: bool,
-    refused: bool,
-    tries: u32,
-    taken_back: bool,
-    /// How often somebody has asked to take it back and was not answered.
-    cancelling: u32,
-}
-
-impl Fate {
-    /// Whether its time may have been over when the clock was at `latest`.
-    fn may_have_expired(&self, latest: Timestamp) -> bool {
-        let starts = self.order.deliver_at.map_or(self.submitted_wall, |at| at.max(self.submitted_wall));
-        self.order.ttl.is_some_and(|ttl| starts.saturating_add(ttl) <= latest)
-    }
-}
 
 /// Hears from publishers and clients what they have asked for and got, and tells the first promise that is broken.
 /// Clones are the same auditor.
 #[derive(Debug, Clone)]
 pub(crate) struct Auditor {
-    books: Arc<Mutex<Books>>,
-    clock: Clock,
-    trace: Trace,
-}
-
-#[derive(Debug)]
-struct Books {
-    trace: Trace,
-    step: u64,
-    fates: Vec<Fate>,
-    devices: BTreeMap<(UserId, DeviceId), DeviceLog>,
-    /// Which message each number of a user stands for, once a device was sent it.
-    numbers: BTreeMap<(UserId, Seq), Number>,
-    /// How many messages an inbox holds before it drops some.
-    limit: u64,
-    broken: Option<Broken>,
+    pub(crate) books: Arc<Mutex<Books>>,
+    pub(crate) clock: Clock,
+    pub(crate) trace: Trace,
 }
 
 impl Auditor {
     pub(crate) fn new(clock: Clock, trace: Trace, limit: u64) -> Self {
-        let books = Books {
-            trace: trace.clone(),
-            step: 0,
-            fates: Vec::new(),
-            devices: BTreeMap::new(),
-            numbers: BTreeMap::new(),
-            limit,
-            broken: None,
-        };
+        let books = Books::new(trace.clone(), limit);
         Self { books: Arc::new(Mutex::new(books)), clock, trace }
     }
 
@@ -95,6 +34,11 @@ impl Auditor {
 
     pub(crate) fn fail(&self, promise: Promise, detail: impl Into<String>) {
         self.books.lock().fail(promise, detail);
+    }
+
+    /// A process begins: what an earlier one was asked and has not done it will never do.
+    pub(crate) fn begin_life(&self) {
+        self.books.lock().devices.values_mut().for_each(|log| log.following.forget_what_is_asked());
     }
 
     /// The number of the next order.
@@ -112,20 +56,9 @@ impl Auditor {
             fate.refused = false;
         } else {
             let wall = self.clock.wall();
-            books.fates.push(Fate {
-                order: order.clone(),
-                submitted: books.step,
-                submitted_wall: wall,
-                answered: None,
-                answered_wall: wall,
-                taken: false,
-                refused: false,
-                tries: 1,
-                taken_back: false,
-                cancelling: 0,
-            });
+            books.fates.push(Fate::new(order.clone(), books.step, wall));
         }
-        self.trace.note(format_args!("publish {}", describe(order)));
+        self.trace.note(format_args!("publish {order}"));
     }
 
     /// A publisher is answered.
@@ -192,7 +125,7 @@ impl Auditor {
         let is_first = books.devices.keys().all(|(of, other)| of != user || other == device);
         let step = books.step;
         books.log(user, device).welcome(step, cursor, is_first);
-        books.check_cursor(user, device, cursor);
+        books.check_cursor(user, device, cursor, self.clock.latest());
     }
 
     /// A client gets a message; whether it has not had it yet. The server sent it when its clock was at `sent_at`.
@@ -219,8 +152,12 @@ impl Auditor {
         let starts = fate.order.deliver_at.map_or(latest, |at| at.max(latest));
         let expired = fate.order.ttl.is_some_and(|ttl| starts.saturating_add(ttl) <= sent_at);
         let was_over = fate.may_have_expired(self.clock.latest());
-        let log = books.log(user, device);
-        let taken = log.take(seq, number, redelivered, was_over).and_then(|fresh| {
+        let topic = fate.order.topic.clone();
+        let log = books.devices.get_mut(&(user.clone(), device.clone())).expect("it has said hello");
+        let is_strange = topic.as_ref().is_some_and(|topic| !log.following.may_get(topic));
+        let was_passed_over =
+            was_over || topic.as_ref().is_some_and(|topic| !log.following.is_due(topic, submitted));
+        let taken = log.take(seq, number, redelivered, was_passed_over).and_then(|fresh| {
             if fresh {
                 log.check_order(number, priority, submitted, answered).map(|()| fresh)
             } else {
@@ -238,6 +175,7 @@ impl Auditor {
             (refused, Promise::RefusedIsRefused),
             (early, Promise::NotBeforeItsTime),
             (expired, Promise::ExpiredStaysAway),
+            (is_strange, Promise::NotFollowedStaysAway),
         ] {
             if is {
                 books.fail(promise, format!("{user}/{device} got message {number}"));
@@ -268,7 +206,7 @@ impl Auditor {
 
     /// Where a cursor stands.
     pub(crate) fn check_cursor(&self, user: &UserId, device: &DeviceId, cursor: Seq) {
-        self.books.lock().check_cursor(user, device, cursor);
+        self.books.lock().check_cursor(user, device, cursor, self.clock.latest());
     }
 
     /// The last number that a client has kept.
@@ -294,85 +232,13 @@ impl Auditor {
     pub(crate) fn missing(&self) -> Option<String> {
         let books = self.books.lock();
         let now = self.clock.latest();
-        let missing = |fate: &Fate, user: &UserId| {
-            let mut devices = books.devices.iter().filter(|((of, _), _)| of == user);
-            let (key, _) = devices.find(|(_, log)| log.misses(fate.order.number, fate.submitted))?;
-            (!books.is_excused(fate, user, now)).then(|| format!("{}/{}", key.0, key.1))
-        };
         books.fates.iter().filter(|fate| fate.taken).find_map(|fate| {
-            let device = fate.order.users.iter().find_map(|user| missing(fate, user))?;
-            Some(format!("message {} was accepted and has not reached {device}", fate.order.number))
+            let mut devices = books.devices.iter().filter(|((user, _), _)| fate.order.may_reach(user));
+            let misses = |((user, _), log): &(&(UserId, DeviceId), &DeviceLog)| {
+                log.misses(&fate.order, fate.submitted) && !books.is_excused(fate, user, now)
+            };
+            let ((user, device), _) = devices.find(misses)?;
+            Some(format!("message {} was accepted and has not reached {user}/{device}", fate.order.number))
         })
     }
-}
-
-impl Books {
-    fn fail(&mut self, promise: Promise, detail: impl Into<String>) {
-        let detail = detail.into();
-        self.trace.note(format_args!("BROKEN {promise}: {detail}"));
-        self.broken.get_or_insert(Broken { promise, detail });
-    }
-
-    fn log(&mut self, user: &UserId, device: &DeviceId) -> &mut DeviceLog {
-        self.devices.get_mut(&(user.clone(), device.clone())).expect("it has said hello")
-    }
-
-    fn check_cursor(&mut self, user: &UserId, device: &DeviceId, cursor: Seq) {
-        let acknowledged = self.log(user, device).acknowledged();
-        if acknowledged.is_some_and(|acknowledged| cursor > acknowledged) {
-            let detail = format!("{user}/{device} stands at {cursor}, and has acknowledged {acknowledged:?}");
-            self.fail(Promise::CursorFollowsAck, detail);
-        }
-    }
-
-    /// Where a message has one recipient with one device, "taken back" means that it was never sent.
-    fn check_cancelled(&mut self, number: Number) {
-        let fate = &self.fates[number];
-        let (true, [user]) = (fate.taken_back, &fate.order.users[..]) else { return };
-        let mut devices = self.devices.iter().filter(|((of, _), _)| of == user);
-        if let (Some((key, log)), None) = (devices.next(), devices.next())
-            && log.has(number)
-        {
-            let detail = format!("{}/{} got message {number}", key.0, key.1);
-            self.fail(Promise::CancelledStaysAway, detail);
-        }
-    }
-
-    /// Whether a user may never get a message that was accepted.
-    fn is_excused(&self, fate: &Fate, user: &UserId, now: Timestamp) -> bool {
-        let order = &fate.order;
-        let may_be_before = |other: &Fate| {
-            other.answered.is_some_and(|answered| answered < fate.submitted)
-                && other.order.deliver_at.is_none()
-        };
-        let collapsed = order.collapse_key.is_some()
-            && self.fates.iter().any(|other| {
-                other.order.number != order.number
-                    && other.order.collapse_key == order.collapse_key
-                    && other.order.users.contains(user)
-                    && (other.taken || !other.refused)
-                    && !may_be_before(other)
-            });
-        let to_user = self.fates.iter().filter(|fate| fate.order.users.contains(user)).count() as u64;
-        let taken_back = fate.taken_back || fate.cancelling > 0;
-        fate.may_have_expired(now) || collapsed || taken_back || to_user > self.limit
-    }
-}
-
-fn describe(order: &Order) -> String {
-    let users: Vec<&str> = order.users.iter().map(UserId::as_str).collect();
-    let mut words = format!("{} to {}", order.number, users.join(" "));
-    for (is, word) in [
-        (order.id.is_some(), "with id".to_owned()),
-        (true, order.priority.as_str().to_owned()),
-        (order.ttl.is_some(), format!("ttl {:?}", order.ttl.unwrap_or_default())),
-        (order.deliver_at.is_some(), "later".to_owned()),
-        (order.collapse_key.is_some(), "collapsing".to_owned()),
-    ] {
-        if is {
-            words.push(' ');
-            words.push_str(&word);
-        }
-    }
-    words
 }

@@ -1,5 +1,6 @@
 //! Clients: some keep their last number and acknowledge, others have a protocol in which they cannot.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,16 +8,17 @@ use std::time::Duration;
 
 use msgserver_message::{DeviceId, Seq, Timestamp, UserId};
 use msgserver_persistence::Store;
-use msgserver_protocol::{ClientFrame, ErrorCode, FrameFormat, Hello, ServerFrame};
+use msgserver_protocol::{ByeCode, ClientFrame, ErrorCode, FrameFormat, Hello, ServerFrame};
 use msgserver_scheduler::Scheduler;
 use tokio::time::Instant;
 
 use crate::auditor::Auditor;
 use crate::chance::Chance;
 use crate::network::{Line, Network};
-use crate::order;
+use crate::order::{self, Number};
 use crate::promise::Promise;
 use crate::timed::Timed;
+use crate::topics::Wish;
 
 /// How often a client says that it is there.
 const PING_EVERY: Duration = Duration::from_secs(4);
@@ -37,6 +39,8 @@ pub(crate) struct Client {
     pub(crate) window: Option<usize>,
     /// Whether it stays connected and acknowledges at once.
     pub(crate) is_calm: bool,
+    /// Whether it begins to follow topics, and ends it.
+    pub(crate) has_wishes: bool,
 }
 
 /// One connection of a client.
@@ -46,6 +50,12 @@ struct Talk {
     welcome: bool,
     last_ping: Instant,
     over: bool,
+    /// What each `ping` that is not answered yet was said behind.
+    pings: VecDeque<Option<Wish>>,
+    /// What was wished last could not be, or not all of it.
+    refused: bool,
+    /// The last messages of the topics that it begins to follow.
+    history: Vec<Number>,
 }
 
 impl Client {
@@ -85,8 +95,16 @@ impl Client {
                 Err(_) => ended.end(true),
             }
         });
-        let mut talk =
-            Talk { line, bytes: Vec::new(), welcome: false, last_ping: Instant::now(), over: false };
+        let mut talk = Talk {
+            line,
+            bytes: Vec::new(),
+            welcome: false,
+            last_ping: Instant::now(),
+            over: false,
+            pings: VecDeque::new(),
+            refused: false,
+            history: Vec::new(),
+        };
         let until = Instant::now() + stay;
         while Instant::now() < until && !talk.over && !talk.line.is_over() {
             self.turn(&mut talk, connection).await;
@@ -96,6 +114,7 @@ impl Client {
                 self.welcome().await;
             }
         }
+        self.auditor.gone(&self.user, &self.device, connection);
         match self.chance.below(4) {
             // It vanishes, and the server does not hear of it.
             0 => {}
@@ -122,7 +141,10 @@ impl Client {
             self.hear_frames(talk).await;
             if talk.last_ping.elapsed() > PING_EVERY {
                 talk.last_ping = Instant::now();
-                self.say(talk, &ClientFrame::Ping);
+                self.ping(talk, None);
+            }
+            if talk.welcome && self.has_wishes && self.chance.one_in(6) {
+                self.wish(talk);
             }
             if talk.welcome && (self.is_calm || self.chance.one_in(3)) {
                 self.acknowledge(talk);
@@ -137,6 +159,32 @@ impl Client {
         let devices = self.store.devices(&self.user).await.unwrap_or_default();
         let cursor = devices.iter().find(|known| known.device == self.device).map(|known| known.acknowledged);
         self.auditor.welcome(&self.user, &self.device, cursor.unwrap_or(Seq::ZERO));
+    }
+
+    /// Asks for something about topics.
+    fn wish(&self, talk: &mut Talk) {
+        let wish = self.auditor.wish(&self.user, &self.device, &self.chance);
+        let (topic, history) = (wish.topics.clone(), wish.history);
+        let frame = match wish.follow {
+            true => ClientFrame::Subscribe { topic, history },
+            false => ClientFrame::Unsubscribe { topic },
+        };
+        self.say(talk, &frame);
+        self.ping(talk, Some(wish));
+    }
+
+    /// A `pong` says that what was asked before its `ping` is done.
+    fn ping(&self, talk: &mut Talk, wish: Option<Wish>) {
+        self.say(talk, &ClientFrame::Ping);
+        talk.pings.push_back(wish);
+    }
+
+    fn pong(&self, talk: &mut Talk) {
+        if let Some(Some(wish)) = talk.pings.pop_front() {
+            let is_done = !std::mem::take(&mut talk.refused);
+            let history = std::mem::take(&mut talk.history);
+            self.auditor.fulfil(&self.user, &self.device, &wish, is_done, &history);
+        }
     }
 
     fn say(&self, talk: &Talk, frame: &ClientFrame) {
@@ -167,6 +215,8 @@ impl Client {
                     talk.welcome = true;
                     self.welcome().await;
                 }
+                // The last messages of a topic have no numbers: they are not its device's own.
+                ServerFrame::Message { seq: None, content, .. } => talk.history.push(order::number(&content)),
                 ServerFrame::Message { seq, content, redelivered, .. } => {
                     let what = (seq, order::number(&content));
                     let never = Timestamp::from_millis(0);
@@ -179,7 +229,14 @@ impl Client {
                     self.auditor
                         .fail(Promise::AckIsTaken, format!("{}/{}: {detail}", self.user, self.device));
                 }
-                ServerFrame::Bye { .. } => talk.over = true,
+                ServerFrame::Error { reference: None, .. } => talk.refused = true,
+                ServerFrame::Pong => self.pong(talk),
+                ServerFrame::Bye { code, retry_after_ms, .. } => {
+                    if code == ByeCode::ShuttingDown {
+                        self.auditor.bye(&self.user, &self.device, retry_after_ms);
+                    }
+                    talk.over = true;
+                }
                 _ => {}
             }
         }

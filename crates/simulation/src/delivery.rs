@@ -12,30 +12,49 @@ use msgserver_scheduler::{Door, Parts, Publication, PublishError, Scheduler, Set
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::auditor::Answer;
 use crate::client::Client;
+use crate::fate::Answer;
 use crate::network::Network;
 use crate::order::Order;
 use crate::publisher::Counter;
 use crate::timed::Timed;
 use crate::world::World;
+use crate::{stop, topics};
 
 /// How long it may take until everything has arrived when there are no more faults.
 const REST: Duration = Duration::from_secs(600);
 
+/// What happens on the way beside what always does.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Course {
+    /// Half of the orders are for topics, and clients begin to follow some and end it.
+    pub(crate) has_topics: bool,
+    /// The server is told to stop in the midst of it, half of the times, and when all is over.
+    pub(crate) has_stops: bool,
+}
+
 /// Runs a server through a few lives.
-pub(crate) fn run(world: &mut World) {
+pub(crate) fn run(world: &mut World, course: Course) {
+    if course.has_topics {
+        topics::begin(world);
+    }
     let settings = settings(world);
     for _ in 0..world.chance.between(1, 4) {
         let doom = world.doom();
-        world.live(Some(doom), async |world: &mut World| {
-            let mut tasks = JoinSet::new();
-            if let Some((scheduler, _)) = begin(world, &mut tasks, &settings, false) {
+        let is_stopped = course.has_stops && world.chance.one_in(2);
+        world.live(Some(if is_stopped { stop::ORDERLY } else { doom }), async |world: &mut World| {
+            let (mut tasks, noted) = (JoinSet::new(), world.noted.take());
+            if let Some((scheduler, store)) = begin(world, &mut tasks, &settings, course, false) {
+                stop::check(world, &store, noted).await;
                 world.keep_jumping(&mut tasks);
-                let counter = Arc::new(AtServer(scheduler));
+                let counter = Arc::new(AtServer(scheduler.clone()));
                 for _ in 0..world.chance.between(1, 3) {
                     let publishers = world.publishers.clone();
                     tasks.spawn(publishers.publish(Arc::clone(&counter), Duration::from_millis(500)));
+                }
+                if is_stopped {
+                    tokio::time::sleep(doom.after).await;
+                    return stop::stop(world, &scheduler, &store).await;
                 }
                 std::future::pending::<()>().await;
             }
@@ -45,16 +64,34 @@ pub(crate) fn run(world: &mut World) {
         }
     }
     world.live(None, async |world: &mut World| {
-        let mut tasks = JoinSet::new();
+        let (mut tasks, noted) = (JoinSet::new(), world.noted.take());
         world.catch_up_clock();
-        if let Some((scheduler, store)) = begin(world, &mut tasks, &settings, true) {
-            world.publishers.settle(&AtServer(scheduler)).await;
+        if let Some((scheduler, store)) = begin(world, &mut tasks, &settings, course, true) {
+            stop::check(world, &store, noted).await;
+            world.publishers.settle(&AtServer(scheduler.clone())).await;
             // Whoever is connected stays so, and has to get what could not be read at first.
             tokio::time::sleep(Duration::from_secs(20)).await;
             store.heal();
             rest(world, &store).await;
+            if course.has_topics {
+                world.auditor.check_retention(&store).await;
+            }
+            if course.has_stops {
+                let here = world.auditor.who_is_here();
+                stop::stop(world, &scheduler, &store).await;
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                world.auditor.check_told(&here);
+            }
         }
     });
+    if course.has_stops && world.auditor.broken().is_none() {
+        world.live(None, async |world: &mut World| {
+            let noted = world.noted.take();
+            if let Some((store, _)) = world.open() {
+                stop::check(world, &store, noted).await;
+            }
+        });
+    }
 }
 
 fn settings(world: &World) -> Settings {
@@ -65,6 +102,8 @@ fn settings(world: &World) -> Settings {
         ack_timeout: Duration::from_millis(chance.between(500, 10_000)),
         max_parallel: chance.between(1, 4) as usize,
         queue_buffer_len: 1 << chance.below(8),
+        // One row of chances, and not two.
+        return_within: Duration::ZERO,
         ..Settings::default()
     };
     settings.reactor.heartbeat = Duration::from_secs(chance.between(5, 20));
@@ -76,6 +115,7 @@ fn begin(
     world: &World,
     tasks: &mut JoinSet<()>,
     settings: &Settings,
+    course: Course,
     is_calm: bool,
 ) -> Option<(Scheduler, Arc<Timed>)> {
     let (store, steps) = world.open()?;
@@ -113,7 +153,8 @@ fn begin(
             tokio::time::sleep(chance.pause(Duration::from_millis(4))).await;
         }
     });
-    let is_exact = !world.publishers.habits.ttl && !world.is_limited();
+    // What is in flight of a topic that a device leaves is so no more, and its client cannot know.
+    let is_exact = !world.publishers.habits.ttl && !world.is_limited() && !course.has_topics;
     for (n, (user, device)) in world.devices.iter().enumerate() {
         let client = Client {
             user: user.clone(),
@@ -126,9 +167,10 @@ fn begin(
             chance: world.chance.clone(),
             window: is_exact.then_some(settings.window),
             is_calm,
+            has_wishes: course.has_topics && !is_calm,
         };
         // Some connect twice at a time, and the later one takes the place of the earlier.
-        if !is_calm && !world.is_old(n) && world.chance.one_in(4) {
+        if !is_calm && !course.has_topics && !world.is_old(n) && world.chance.one_in(4) {
             tasks.spawn(client.clone().live());
         }
         tasks.spawn(client.live());
@@ -183,9 +225,10 @@ impl Counter for AtServer {
 }
 
 fn publication(order: &Order) -> Publication {
-    let target = match &order.users[..] {
-        [user] => Target::User(user.clone()),
-        users => Target::Users(users.to_vec()),
+    let target = match (&order.topic, &order.users[..]) {
+        (Some(topic), _) => Target::Topic(topic.clone()),
+        (None, [user]) => Target::User(user.clone()),
+        (None, users) => Target::Users(users.to_vec()),
     };
     Publication {
         id: order.id,

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use msgserver_message::{Priority, Seq};
 
-use crate::order::Number;
+use crate::following::Following;
+use crate::order::{Number, Order};
 use crate::promise::{Broken, Promise};
 
 /// What one client has got; what it keeps itself is the last number.
@@ -28,6 +29,9 @@ pub(crate) struct DeviceLog {
     /// What came on this connection without a number: there it comes in order.
     on_connection: Vec<Number>,
     seqs_on_connection: BTreeSet<Seq>,
+    pub(crate) following: Following,
+    /// Whether it is welcome on this connection, and has been told nothing of its end.
+    pub(crate) is_here: bool,
 }
 
 fn broken<T>(promise: Promise, detail: String) -> Result<T, Broken> {
@@ -49,17 +53,21 @@ impl DeviceLog {
             latest: [0; 3],
             on_connection: Vec::new(),
             seqs_on_connection: BTreeSet::new(),
+            following: Following::default(),
+            is_here: false,
         }
     }
 
     pub(crate) fn begin_connection(&mut self) -> u64 {
         self.connection += 1;
+        self.is_here = false;
         self.on_connection.clear();
         self.seqs_on_connection.clear();
         self.connection
     }
 
     pub(crate) fn welcome(&mut self, step: u64, cursor: Seq, is_first: bool) {
+        self.is_here = true;
         if self.welcome.is_none() {
             (self.welcome, self.is_first, self.base) = (Some(step), is_first, Some(cursor));
         }
@@ -71,7 +79,7 @@ impl DeviceLog {
         seq: Option<Seq>,
         number: Number,
         redelivered: bool,
-        was_over: bool,
+        was_passed_over: bool,
     ) -> Result<bool, Broken> {
         let Some(seq) = seq else {
             if self.on_connection.contains(&number) {
@@ -92,8 +100,9 @@ impl DeviceLog {
             return Ok(false);
         }
         if seq <= self.last {
-            if was_over {
-                // It was passed over, and then the clock was set back: the client passes over it as well.
+            if was_passed_over {
+                // It was passed over, and then the clock was set back or the device followed its topic: the client
+                // passes over it as well.
                 return Ok(false);
             }
             return broken(Promise::InOrder, format!("got {seq} after {}, for the first time", self.last));
@@ -132,6 +141,16 @@ impl DeviceLog {
         Some(self.acknowledged.max(self.base?)).filter(|_| self.acknowledges)
     }
 
+    pub(crate) fn acknowledges(&self) -> bool {
+        self.acknowledges
+    }
+
+    /// What it was sent up to `cursor` and has not acknowledged.
+    pub(crate) fn owes_up_to(&self, cursor: Seq) -> impl Iterator<Item = Number> {
+        let from = self.acknowledged().map_or(cursor, |upto| upto.min(cursor));
+        self.seen.range(from.next()..cursor.next().max(from.next())).map(|(_, number)| *number)
+    }
+
     pub(crate) fn in_flight(&self) -> usize {
         self.seqs_on_connection.range(self.acknowledged.next()..).count()
     }
@@ -145,8 +164,11 @@ impl DeviceLog {
     }
 
     /// Whether it has not got what it has to get.
-    pub(crate) fn misses(&self, number: Number, submitted: u64) -> bool {
-        let has_to = self.is_first || self.welcome.is_some_and(|welcome| welcome < submitted);
-        self.welcome.is_some() && has_to && !self.has(number)
+    pub(crate) fn misses(&self, order: &Order, submitted: u64) -> bool {
+        let has_to = match &order.topic {
+            Some(topic) => self.following.is_due(topic, submitted),
+            None => self.is_first || self.welcome.is_some_and(|welcome| welcome < submitted),
+        };
+        self.welcome.is_some() && has_to && !self.has(order.number)
     }
 }

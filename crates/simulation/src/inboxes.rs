@@ -7,9 +7,10 @@ use msgserver_message::{DeviceId, MessageId, Seq, UserId};
 use msgserver_persistence::{Appended, Cancelled, Store, StoreError};
 use tokio::task::JoinSet;
 
-use crate::auditor::{Answer, Auditor};
+use crate::auditor::Auditor;
 use crate::chance::Chance;
 use crate::clock::Clock;
+use crate::fate::Answer;
 use crate::order::{self, Order};
 use crate::publisher::Counter;
 use crate::timed::Timed;

@@ -18,21 +18,27 @@
 use std::fmt;
 
 mod auditor;
+mod books;
 mod chance;
 mod client;
 mod clock;
 mod delivery;
 mod device;
 mod disk;
+mod fate;
+mod following;
 mod inboxes;
 mod network;
 mod order;
 mod promise;
 mod publisher;
+mod stop;
 mod timed;
+mod topics;
 mod trace;
 mod world;
 
+use delivery::Course;
 pub use promise::{Broken, Promise};
 
 /// What is simulated.
@@ -42,11 +48,15 @@ pub enum Scene {
     Inboxes,
     /// The whole way of a message, from its publisher to the devices.
     Delivery,
+    /// The same, with topics: what clients follow, what is published there, and what the logs hold.
+    Topics,
+    /// The same, with servers that are told to stop.
+    Stops,
 }
 
 impl Scene {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Inboxes, Self::Delivery];
+    pub const ALL: [Self; 4] = [Self::Inboxes, Self::Delivery, Self::Topics, Self::Stops];
 }
 
 impl fmt::Display for Scene {
@@ -54,6 +64,8 @@ impl fmt::Display for Scene {
         f.write_str(match self {
             Self::Inboxes => "inboxes",
             Self::Delivery => "delivery",
+            Self::Topics => "topics",
+            Self::Stops => "stops",
         })
     }
 }
@@ -74,7 +86,9 @@ pub fn run(scene: Scene, seed: u64) -> Outcome {
     msgserver_message::simulation::set_edge(Some(Box::new(world.clock.clone())));
     match scene {
         Scene::Inboxes => inboxes::run(&mut world),
-        Scene::Delivery => delivery::run(&mut world),
+        Scene::Delivery => delivery::run(&mut world, Course::default()),
+        Scene::Topics => delivery::run(&mut world, Course { has_topics: true, ..Course::default() }),
+        Scene::Stops => delivery::run(&mut world, Course { has_stops: true, ..Course::default() }),
     }
     msgserver_message::simulation::set_edge(None);
     Outcome { broken: world.auditor.broken(), trace: world.trace.into_lines() }

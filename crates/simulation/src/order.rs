@@ -1,8 +1,9 @@
 //! What a publisher asks for.
 
+use std::fmt;
 use std::time::Duration;
 
-use msgserver_message::{CollapseKey, Content, Message, MessageId, Priority, Timestamp, UserId};
+use msgserver_message::{CollapseKey, Content, Message, MessageId, Priority, Timestamp, Topic, UserId};
 use msgserver_persistence::{Append, IfFull, Recipients};
 
 use crate::chance::Chance;
@@ -16,7 +17,9 @@ pub(crate) struct Order {
     pub(crate) number: Number,
     /// Its id, if the publisher chooses one.
     pub(crate) id: Option<MessageId>,
+    /// To whom; nobody by name if it is for a topic.
     pub(crate) users: Vec<UserId>,
+    pub(crate) topic: Option<Topic>,
     pub(crate) priority: Priority,
     pub(crate) ttl: Option<Duration>,
     pub(crate) deliver_at: Option<Timestamp>,
@@ -33,6 +36,8 @@ pub(crate) struct Habits {
     pub(crate) collapsing: bool,
     pub(crate) several_users: bool,
     pub(crate) refusing: bool,
+    /// Topics that half of them are for, if there are any.
+    pub(crate) topics: Vec<Topic>,
 }
 
 impl Habits {
@@ -44,6 +49,7 @@ impl Habits {
             collapsing: chance.one_in(3),
             several_users: chance.one_in(2),
             refusing: chance.one_in(3),
+            topics: Vec::new(),
         }
     }
 }
@@ -63,12 +69,18 @@ impl Order {
                 to.push(users[0].clone());
             }
         }
+        let has_topic = !habits.topics.is_empty() && chance.one_in(2);
+        let topic = has_topic.then(|| chance.pick(&habits.topics).clone());
+        if has_topic {
+            to.clear();
+        }
         let is = |habit: bool, n| habit && chance.one_in(n);
         let id = (u128::from(now.as_millis()) << 80) | (1 << 72) | number as u128;
         Self {
             number,
             id: chance.one_in(2).then(|| MessageId::from_bytes(id.to_be_bytes())),
             users: to,
+            topic,
             priority: if habits.priorities { *chance.pick(&Priority::ALL) } else { Priority::default() },
             ttl: is(habits.ttl, 3).then(|| match chance.below(3) {
                 0 => Duration::from_secs(365 * 24 * 60 * 60),
@@ -80,6 +92,11 @@ impl Order {
                 .then(|| CollapseKey::new(format!("about {}", chance.below(2))).expect("a short text")),
             if_full: if is(habits.refusing, 2) { IfFull::Refuse } else { IfFull::DropOldest },
         }
+    }
+
+    /// Whether it may be for a user: for one who follows its topic, or by name.
+    pub(crate) fn may_reach(&self, user: &UserId) -> bool {
+        self.topic.is_some() || self.users.contains(user)
     }
 
     pub(crate) fn content(&self) -> Content {
@@ -104,6 +121,29 @@ impl Order {
             if_full: self.if_full,
             besides: [].into(),
         }
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let users: Vec<&str> = self.users.iter().map(UserId::as_str).collect();
+        write!(f, "{} to {}", self.number, users.join(" "))?;
+        if let Some(topic) = &self.topic {
+            write!(f, "topic {topic}")?;
+        }
+        if self.id.is_some() {
+            f.write_str(" with id")?;
+        }
+        write!(f, " {}", self.priority.as_str())?;
+        if let Some(ttl) = self.ttl {
+            write!(f, " ttl {ttl:?}")?;
+        }
+        for (is, word) in
+            [(self.deliver_at.is_some(), " later"), (self.collapse_key.is_some(), " collapsing")]
+        {
+            f.write_str(if is { word } else { "" })?;
+        }
+        Ok(())
     }
 }
 

@@ -22,6 +22,12 @@ pub enum Promise {
     CancelledStaysAway,
     /// What has expired is not sent any more.
     ExpiredStaysAway,
+    /// A device gets nothing of a topic that it does not follow.
+    NotFollowedStaysAway,
+    /// Who begins to follow a topic and asks for its last messages gets the last ones, in order.
+    HistoryIsTheLast,
+    /// The log of a topic holds no more than it is to hold.
+    RetentionHolds,
     /// What a device was sent before is marked when it is sent again.
     AgainIsMarked,
     /// A cursor stands where its device has acknowledged, and no further.
@@ -36,6 +42,12 @@ pub enum Promise {
     IdCountsOnce,
     /// A crash or a power cut damages nothing: what a start finds agrees.
     CrashDamagesNothing,
+    /// A server that is told to stop ends in time.
+    StopEndsInTime,
+    /// Who is connected when a server stops is told so, and when to come again.
+    StopSaysBye,
+    /// What a server has noted before it has stopped is safe, without anything cut short.
+    StopIsWhole,
     /// When all faults are over, everything that is due arrives.
     ComesToRest,
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use msgserver_message::{MessageId, UserId};
 use parking_lot::Mutex;
 
-use crate::auditor::{Answer, Auditor};
+use crate::auditor::Auditor;
 use crate::chance::Chance;
 use crate::clock::Clock;
+use crate::fate::Answer;
 use crate::order::{Habits, Number, Order};
 
 /// Where orders go.

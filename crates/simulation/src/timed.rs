@@ -1,7 +1,7 @@
 //! A store that takes its time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,9 +10,11 @@ use msgserver_persistence::{
     Append, Appended, Cancelled, Cursor, Device, DiskStore, Due, Entry, Inbox, Store, StoreError, Swept,
     TopicLog,
 };
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::chance::Chance;
+use crate::stop::Noted;
 use crate::trace::Trace;
 
 /// The real store, reached after a while, and answering after a while: so that what asks meets what others do.
@@ -26,12 +28,37 @@ pub(crate) struct Timed {
     pub(crate) faults: AtomicU64,
     /// Told when there may be something to write.
     pub(crate) came: Arc<Notify>,
+    /// Up to where each device is known to have acknowledged.
+    pub(crate) noted: Mutex<Noted>,
+    pub(crate) closing: Closing,
+}
+
+/// The end of a store, which takes the last steps of its threads. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Closing {
+    asked: Arc<AtomicBool>,
+    done: Arc<Notify>,
+}
+
+impl Closing {
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn tell(&self) {
+        self.done.notify_one();
+    }
 }
 
 impl Timed {
     /// From now on everything succeeds that can.
     pub(crate) fn heal(&self) {
         self.faults.store(0, Ordering::Relaxed);
+    }
+
+    /// Up to where each device is known to have acknowledged.
+    pub(crate) fn noted(&self) -> Noted {
+        self.noted.lock().clone()
     }
 
     fn may_fail(&self) -> Result<(), StoreError> {
@@ -93,6 +120,9 @@ impl Store for Timed {
         self.may_fail()?;
         let noted = self.later(self.store.acknowledge(user, device, upto)).await;
         self.trace.note(format_args!("noted {user}/{device} {upto}: {}", outcome(&noted)));
+        if noted.is_ok() {
+            self.noted.lock().insert((user.clone(), device.clone()), upto);
+        }
         noted
     }
 
@@ -158,6 +188,10 @@ impl Store for Timed {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        self.store.close().await
+        // The real one waits for its threads, whose steps are taken by somebody else here.
+        self.closing.asked.store(true, Ordering::Relaxed);
+        self.came.notify_one();
+        self.closing.done.notified().await;
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use msgserver_message::{DeviceId, UserId};
 use msgserver_persistence::steps::{SafeRows, Steps};
 use msgserver_persistence::{DiskStore, Limits, Store, StoreError};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -17,7 +18,8 @@ use crate::disk::{Disk, End};
 use crate::order::Habits;
 use crate::promise::Promise;
 use crate::publisher::Publishers;
-use crate::timed::Timed;
+use crate::stop::Noted;
+use crate::timed::{Closing, Timed};
 use crate::trace::Trace;
 
 /// What outlives a process, and what befalls it.
@@ -34,6 +36,8 @@ pub(crate) struct World {
     pub(crate) slowness: Duration,
     pub(crate) publishers: Publishers,
     pub(crate) devices: Vec<(UserId, DeviceId)>,
+    /// What had been noted of each device when the last process was stopped, if it was.
+    pub(crate) noted: Option<Noted>,
 }
 
 /// How a process is to end.
@@ -88,6 +92,7 @@ impl World {
             limits,
             publishers,
             devices,
+            noted: None,
         }
     }
 
@@ -123,6 +128,7 @@ impl World {
         let runtime = runtime.expect("a runtime without I/O needs nothing of the system");
         runtime.block_on(async {
             self.clock.begin_life();
+            self.auditor.begin_life();
             self.publishers.asking = Arc::default();
             match doom {
                 None => {
@@ -182,6 +188,8 @@ impl World {
             longest: self.slowness,
             faults: AtomicU64::new(if self.chance.one_in(2) { self.chance.between(2, 9) } else { 0 }),
             came: Arc::new(Notify::new()),
+            noted: Mutex::default(),
+            closing: Closing::default(),
         };
         Some((Arc::new(timed), steps))
     }
@@ -189,6 +197,7 @@ impl World {
     /// Takes the steps of the store's threads.
     pub(crate) fn keep_writing(&self, tasks: &mut JoinSet<()>, store: &Timed, mut steps: Steps) {
         let (chance, came, slowness) = (self.chance.clone(), Arc::clone(&store.came), self.slowness);
+        let closing = store.closing.clone();
         tasks.spawn(async move {
             loop {
                 let waiting = came.notified();
@@ -200,6 +209,10 @@ impl World {
                     if chance.one_in(8) {
                         steps.checkpoint();
                     }
+                }
+                if closing.is_asked() {
+                    steps.end();
+                    return closing.tell();
                 }
             }
         });

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 pub use self::redis::Redis;
 pub use application::Application;
 pub use clients::Client;
-pub use http::Http;
+pub use http::{Answer, Http};
 
 /// Long enough for the slowest machine; nothing passes by waiting for it.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -60,6 +60,17 @@ impl Redis {
         assert!(self.is_up(), "redis-server ended");
     }
 
+    /// How many bytes it has been sent and has not read.
+    pub fn unread(&self) -> u64 {
+        let own = format!(":{:04X}", self.port);
+        let unread = |line: &str| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let queues = fields[4].split_once(':').filter(|_| fields[1].ends_with(&own));
+            queues.map(|(_, unread)| u64::from_str_radix(unread, 16).unwrap())
+        };
+        std::fs::read_to_string("/proc/net/tcp").unwrap().lines().skip(1).filter_map(unread).sum()
+    }
+
     /// Makes it stand still, or go on.
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(name).arg(self.process.id().to_string()).status().unwrap();

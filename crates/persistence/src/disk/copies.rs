@@ -1,4 +1,4 @@
-//! Copies of what tells the engine where its rows are.
+//! Copies of what says of which form the store is, and of what tells the engine where its rows are.
 //!
 //! A flipped bit in a block of rows loses the rows of that block. One in the list of the files, or behind the
 //! blocks of a file, where its index is, would lose all of them. That is a small part of the bytes, so it is kept
@@ -17,9 +17,12 @@ use super::files::{self, Fields};
 
 const MAGIC: &[u8; 8] = b"msgcopy\x01";
 const LIST: &str = "list";
+const FORMAT: &str = "format";
 
 #[derive(Debug)]
 pub(super) struct Copies {
+    /// What it is of.
+    store: PathBuf,
     directory: PathBuf,
     rows: PathBuf,
     /// The tables that there is a copy for, each with the checksum that the list has for it.
@@ -27,8 +30,29 @@ pub(super) struct Copies {
 }
 
 impl Copies {
-    pub(super) fn new(directory: PathBuf, rows: PathBuf) -> Self {
-        Self { directory, rows, tables: Mutex::default() }
+    /// The copies in a data directory.
+    pub(super) fn new(store: &Path) -> Self {
+        let (directory, rows) = (store.join("copies"), store.join("rows"));
+        Self { store: store.to_owned(), directory, rows, tables: Mutex::default() }
+    }
+
+    /// Puts back the format of the store if it is not as its copy says, and tells what was wrong with it. A version that
+    /// changes the format has to remove the copy first.
+    pub(super) fn mend_format(&self) -> io::Result<Option<String>> {
+        let is = read(&self.store.join(FORMAT))?;
+        let was = if is.is_some() { "damaged" } else { "missing" };
+        match self.read(FORMAT)? {
+            Some(copy) if is.as_ref() != Some(&copy) => {
+                replace(&self.store, FORMAT, &copy)?;
+                sync(&self.store)?;
+                Ok(Some(format!("the file format was {was}; it is mended from its copy")))
+            }
+            // Each journal says of which version it is, so a new one may be made.
+            None if is.is_none() && fs::read_dir(super::shared::journals(&self.store))?.next().is_some() => {
+                Ok(Some(format!("the file format was {was}, and so was its copy; it is made anew")))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Puts back what is not as its copy says, and tells what that was.
@@ -101,6 +125,12 @@ impl Copies {
         if let Some(list) = List::of(&self.rows)? {
             let parts: Vec<_> = list.files.iter().flat_map(|(name, bytes)| part(name, bytes)).collect();
             self.write(LIST, &parts.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+        }
+        let format = read(&self.store.join(FORMAT))?;
+        if let Some(format) =
+            format.filter(|format| !matches!(self.read(FORMAT), Ok(Some(copy)) if copy == *format))
+        {
+            self.write(FORMAT, &[&format])?;
         }
         sync(&self.directory)
     }

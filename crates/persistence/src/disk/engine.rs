@@ -12,7 +12,8 @@ use lsm_tree::{
 };
 
 use super::copies::Copies;
-use super::{files, unavailable};
+use super::filesystem::Local;
+use super::{files, recovery, unavailable};
 use crate::StoreError;
 use crate::inboxes::tables::{Row, Rows, Table, Visit};
 use crate::inboxes::{Changed, corrupt};
@@ -65,11 +66,14 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// The rows in a data directory, and what was mended there.
+    /// The rows in a data directory of the format that is known, and what was mended there.
     pub(super) fn open(directory: &Path) -> Result<(Self, Vec<String>), StoreError> {
-        let (copies, directory) = (directory.join("copies"), directory.join("rows"));
-        let copies = Copies::new(copies, directory.clone());
-        let mended = copies.mend().map_err(unavailable)?;
+        let copies = Copies::new(directory);
+        let of_format = copies.mend_format().map_err(unavailable)?;
+        recovery::check_format(&Local, directory)?;
+        let directory = directory.join("rows");
+        let mut mended = copies.mend().map_err(unavailable)?;
+        mended.extend(of_format);
         for what in &mended {
             tracing::error!("{what}");
         }

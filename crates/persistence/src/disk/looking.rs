@@ -31,7 +31,6 @@ fn look(directory: &Path) -> Result<DiskStore, StoreError> {
         return Err(unavailable("there is no store in it"));
     }
     let lock = lock(directory)?;
-    recovery::check_format(&Local, directory)?;
     let (engine, mended) = Engine::open(directory)?;
     let mut recovered = recovery::read_journals(&Local, directory)?;
     recovered.recovery.mended = mended;

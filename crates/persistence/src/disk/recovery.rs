@@ -19,7 +19,7 @@ pub(super) fn check_format(files: &dyn Filesystem, directory: &Path) -> Result<(
     match files.read(&path) {
         Ok(format) if format == FORMAT.as_bytes() => Ok(()),
         Ok(format) => Err(corrupt(format_args!(
-            "its format is {:?}, where {:?} is known",
+            "its format is {:?}, where {:?} is known; if that is damaged, write the known one into the file `format`",
             String::from_utf8_lossy(&format).trim_end(),
             FORMAT.trim_end()
         ))),

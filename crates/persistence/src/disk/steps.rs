@@ -95,6 +95,12 @@ impl Steps {
         self.writer.sync();
     }
 
+    /// Writes what waits, and ends as a store that is closed does.
+    pub fn end(mut self) {
+        while self.commit() {}
+        self.writer.end();
+    }
+
     /// Has the engine take over what is frozen; whether it has something left to do.
     pub fn checkpoint(&mut self) -> bool {
         if self.next.is_none() {

@@ -125,7 +125,7 @@ impl Writer {
         }
     }
 
-    fn end(mut self) {
+    pub(super) fn end(mut self) {
         // A last record that changes nothing: what is damaged before it is known not to have been cut short.
         let synced =
             self.write_record(&Changed::default()).and_then(|()| self.write(&Changed::default(), true));

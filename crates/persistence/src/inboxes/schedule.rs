@@ -1,24 +1,34 @@
 //! Messages whose time comes later, and messages that are taken back.
 
+use std::ops::ControlFlow;
+
 use msgserver_message::{MessageId, Stage, Step, Timestamp};
 
+use super::reading::PAGE_BYTES;
 use super::rows::{self, ScheduleRow, Scheduled};
 use super::sweep::passed_over;
-use super::tables::{self, Table, Tables};
+use super::tables::{self, Key, Table, Tables};
 use super::{Inboxes, device_rows, log, message_row};
 use crate::store::reason;
 use crate::{Cancelled, Due, Recipients, Released, StoreError};
 
 impl<T: Tables> Inboxes<'_, T> {
-    /// Puts what is due into its inboxes, at most `limit` messages.
+    /// Puts what is due into its inboxes, at most `limit` messages, and fewer if they are large.
     pub(crate) fn release_due(&mut self, limit: usize) -> Result<Due, StoreError> {
-        // All that is read here is read before anything changes.
-        let end = tables::end_of(&[]);
-        let mut due = self.tables.first_readable(Table::Schedule, &[], &end, limit.saturating_add(1))?;
         let moment = |key: &[u8]| tables::split_moment(key).map(|(moment, _)| moment);
-        let is_due = |key: &[u8]| moment(key).is_none_or(|moment| moment <= self.setting.now);
-        let later = due.split_off(due.iter().take(limit).take_while(|(key, _)| is_due(key)).count());
-        let next = later.first().and_then(|(key, _)| moment(key));
+        let now = self.setting.now;
+        let (mut due, mut bytes, mut next) = (Vec::new(), 0, None);
+        // All that is read here is read before anything changes.
+        self.tables.walk_around(Table::Schedule, &[], &tables::end_of(&[]), &mut |key, row| {
+            let is_due = moment(key).is_none_or(|moment| moment <= now);
+            if !is_due || due.len() >= limit || bytes >= PAGE_BYTES {
+                next = moment(key);
+                return Ok(ControlFlow::Break(()));
+            }
+            bytes += row.len();
+            due.push((Key::from_slice(key), row.to_vec()));
+            Ok(ControlFlow::Continue(()))
+        })?;
         let mut released = Vec::new();
         for (key, row) in due {
             let scheduled = rows::read::<ScheduleRow>(&row);

@@ -20,7 +20,7 @@ use crate::store::reason;
 use crate::{Cursor, Device, Entry, Inbox, InboxLimit, Limits, StoreError, codec};
 
 /// Bytes of a page of entries, from which on no further entry is added.
-const PAGE_BYTES: usize = 1024 * 1024;
+pub(super) const PAGE_BYTES: usize = 1024 * 1024;
 
 /// What a script is asked. Each takes what it needs.
 #[derive(Debug, Clone, Default, Serialize)]

@@ -2,7 +2,7 @@
 
 use msgserver_message::{MessageId, Seq, Stage, Step, Timestamp, Topic, UserId};
 
-use super::inboxes::mark;
+use super::inboxes::{PAGE_BYTES, mark};
 use super::index::Walk;
 use super::messages::{self, HANDED_OUT, Scheduled, TakenBack};
 use super::{Shared, together};
@@ -10,23 +10,31 @@ use crate::inboxes::{ScheduleRow, read_row};
 use crate::store::reason;
 use crate::{Append, Cancelled, Due, Released, StoreError};
 
+/// How many scheduled messages are taken over in one go; together with [`PAGE_BYTES`] it limits what is in memory.
+const HANDED_OUT_AT_ONCE: usize = 32;
+
 impl Shared {
     pub(super) async fn release_due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
         let waiting = self.messages.due(now, limit).await?;
-        let mut appends = Vec::with_capacity(waiting.due.len());
-        let mut asked = Vec::with_capacity(waiting.due.len());
-        for (_, due) in &waiting.due {
-            asked.push(self.messages.hand_out(due, now));
-        }
-        for ((_, due), row) in waiting.due.iter().zip(together(asked).await) {
-            // Nothing if another server was quicker. What was handed out before a fault comes later.
-            let Some(row) = row? else { continue };
-            match read_row::<ScheduleRow>(&row) {
-                Ok(row) => appends.push((Append { deliver_at: Some(now), ..row.into_append() }, due)),
-                // It must not stand in the way of what comes after it.
-                Err(fault) => {
-                    tracing::error!(id = %due.id, %fault, "a scheduled message cannot be read, and is dropped");
-                    self.messages.released(due, false, now).await?;
+        let (mut appends, mut taken, mut bytes) = (Vec::with_capacity(waiting.due.len()), 0, 0);
+        for some in waiting.due.chunks(HANDED_OUT_AT_ONCE) {
+            // The rest is due again at once.
+            if bytes >= PAGE_BYTES {
+                break;
+            }
+            taken += some.len();
+            let asked = some.iter().map(|(_, due)| self.messages.hand_out(due, now)).collect();
+            for ((_, due), row) in some.iter().zip(together(asked).await) {
+                // Nothing if another server was quicker. What was handed out before a fault comes later.
+                let Some(row) = row? else { continue };
+                bytes += row.len();
+                match read_row::<ScheduleRow>(&row) {
+                    Ok(row) => appends.push((Append { deliver_at: Some(now), ..row.into_append() }, due)),
+                    // It must not stand in the way of what comes after it.
+                    Err(fault) => {
+                        tracing::error!(id = %due.id, %fault, "a scheduled message cannot be read, and is dropped");
+                        self.messages.released(due, false, now).await?;
+                    }
                 }
             }
         }
@@ -41,7 +49,8 @@ impl Shared {
                 Err(more) => fault = Some(more),
             }
         }
-        let mut next = waiting.next.map(Timestamp::from_millis);
+        let left = waiting.due.get(taken).map(|(at, _)| *at);
+        let mut next = left.or(waiting.next).map(Timestamp::from_millis);
         match fault {
             Some(fault) if released.is_empty() => return Err(fault),
             Some(fault) => {

@@ -101,3 +101,44 @@ async fn what_was_answered_survives_a_kill() {
         kept = there;
     }
 }
+
+/// A journal is removed when the engine has it, and a power cut may bring it back.
+#[tokio::test]
+async fn a_journal_that_came_back_is_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let journals = directory.path().join("journals");
+    let names = || {
+        let mut names: Vec<_> =
+            std::fs::read_dir(&journals).unwrap().map(|file| file.unwrap().path()).collect();
+        names.sort();
+        names
+    };
+    {
+        let store = DiskStore::open(directory.path()).unwrap();
+        open(&store, "a", "x").await;
+        append(&store, "passed", &["a"]).await;
+    }
+    let old = names();
+    let bytes: Vec<_> = old.iter().map(|name| std::fs::read(name).unwrap()).collect();
+    // Until it is in no journal any more that it was there and has gone.
+    for life in 0..2 {
+        let before = names();
+        let store = DiskStore::open(directory.path()).unwrap();
+        if life == 0 {
+            acknowledge(&store, "a", "x", 1).await;
+        }
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        while before.iter().any(|name| name.exists()) {
+            assert!(std::time::Instant::now() < deadline, "the journals are still there");
+            tokio::task::yield_now().await;
+        }
+    }
+    for (name, bytes) in old.iter().zip(bytes) {
+        assert!(!name.exists());
+        std::fs::write(name, bytes).unwrap();
+    }
+    let store = DiskStore::open(directory.path()).unwrap();
+    assert_eq!(all(&store, "a").await, Vec::<String>::new());
+    assert_eq!(store.stored().await.unwrap(), 0);
+    assert_eq!(append(&store, "new", &["a"]).await, [2]);
+}

@@ -130,3 +130,24 @@ pub(crate) async fn its_age_counts_from_when_it_is_in_the_inbox(store: Arc<dyn S
     assert_eq!(sweep(store, time.saturating_add(DAY * 29)).await.expired, 0);
     assert_eq!(sweep(store, time.saturating_add(DAY * 31)).await.expired, 1);
 }
+
+pub(crate) async fn what_is_large_is_released_a_part_at_a_time(store: Arc<dyn Store>) {
+    let store = &*store;
+    let time = in_an_hour();
+    let texts: Vec<_> = (0..60).map(|n| format!("{n} {}", "x".repeat(100_000))).collect();
+    for (n, text) in texts.iter().enumerate() {
+        try_append(store, at(time, to(&[&format!("user {n}")], message(text)))).await.unwrap();
+    }
+    let mut released = Vec::new();
+    loop {
+        let due = store.release_due(time, 1000).await.unwrap();
+        assert!(due.released.len() < texts.len(), "all at once");
+        released.extend(due.released.iter().map(|one| one.message.content.as_text().unwrap()));
+        if due.next.is_none() {
+            break;
+        }
+        assert!(!due.released.is_empty(), "something is due still, and nothing comes");
+        assert_eq!(due.next, Some(time));
+    }
+    assert_eq!(released, texts);
+}

@@ -151,3 +151,47 @@ async fn what_is_looked_into_does_not_change() {
     assert!(fault.to_string().contains("there is no store in it"), "{fault}");
     assert_eq!(std::fs::read_dir(none.path()).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn topics_with_their_followers_and_their_logs_come_along() {
+    let [old, new] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let news = Topic::new("news/sport").unwrap();
+    let to_topic = |text: &str| Append {
+        recipients: Recipients::Followers,
+        ..named(&[], Message { topic: Some(news.clone()), ..message(text) })
+    };
+    let filters = ["news/sport", "news/+"].map(|name| TopicFilter::new(name).unwrap());
+    let limits = Limits { history: 2, ..Limits::default() };
+    {
+        let store = DiskStore::with_limits(old.path(), limits).unwrap();
+        for (name, filter) in ["a", "b"].into_iter().zip(&filters) {
+            open(&store, name, "x").await;
+            store.follow(&user(name), &device("x"), filter).await.unwrap();
+        }
+        for text in ["1", "2", "3"] {
+            assert_eq!(put(&store, to_topic(text)).await.len(), 2);
+        }
+    }
+    let text = exported(old.path());
+    for kind in ["\"follows\"", "\"topic\"", "\"published\""] {
+        assert!(text.contains(kind), "{kind} is not in {text}");
+    }
+    let store = DiskStore::with_limits(new.path(), limits).unwrap();
+    store.import(&mut with_first_line(&text).as_bytes()).await.unwrap();
+    drop(store);
+    assert_eq!(exported(new.path()), text);
+
+    let store = DiskStore::with_limits(new.path(), limits).unwrap();
+    assert_eq!(store.check().unwrap().faults, Vec::<String>::new());
+    let log = store.topic(&news).await.unwrap();
+    assert_eq!((log.followers, log.kept, log.last), (2, 2, Seq::new(3)));
+    for (n, name) in ["a", "b"].into_iter().enumerate() {
+        assert_eq!(all(&store, name).await, ["1:1", "2:2", "3:3"]);
+        let cursor = store.open(&user(name), &device("x")).await.unwrap();
+        assert_eq!(cursor.topics, [filters[n].clone()]);
+    }
+    assert_eq!(put(&store, to_topic("4")).await, [4, 4]);
+    let last = store.published(&news, Seq::ZERO, 10).await.unwrap();
+    let last: Vec<_> = last.iter().map(|entry| entry.message.content.as_text().unwrap()).collect();
+    assert_eq!(last, ["3", "4"]);
+}
