@@ -1,8 +1,10 @@
 //! Where a session stands in its user's inbox.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU16;
 
 use msgserver_message::{MessageId, Seq, Timestamp};
+use msgserver_protocol::{PACKET_IDS, packet_of};
 
 /// A kept message that was sent and is not acknowledged yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub struct InFlight {
     pub sent_at: Timestamp,
     /// Whether somebody has been told that it was.
     pub is_told: bool,
+    /// Whether it is safe with the client, while something before it is not.
+    pub is_safe: bool,
 }
 
 /// Where a session stands in its user's inbox.
@@ -37,6 +41,8 @@ pub struct Standing {
     watched: bool,
     /// Whether what is in flight is to be sent again.
     overdue: bool,
+    /// Whether what was passed over is to be sent after all.
+    anew: bool,
 }
 
 impl Standing {
@@ -97,7 +103,7 @@ impl Standing {
 
     /// Acknowledges for the device what it is not sent, if nothing before that is in flight.
     fn catch_up(&mut self) -> bool {
-        let caught_up = self.in_flight.is_empty() && self.skipped > self.acknowledged;
+        let caught_up = self.in_flight.is_empty() && self.skipped > self.acknowledged && !self.anew;
         if caught_up {
             self.acknowledged = self.skipped;
         }
@@ -106,7 +112,45 @@ impl Standing {
 
     pub(crate) fn sent(&mut self, seq: Seq, id: MessageId, sent_at: Timestamp) {
         self.tail = seq;
-        self.in_flight.push_back(InFlight { seq, id, sent_at, is_told: false });
+        let message = InFlight { seq, id, sent_at, is_told: false, is_safe: false };
+        match self.in_flight.back() {
+            Some(last) if last.seq > seq => {
+                let at = self.in_flight.partition_point(|other| other.seq < seq);
+                self.in_flight.insert(at, message);
+            }
+            _ => self.in_flight.push_back(message),
+        }
+    }
+
+    pub(crate) fn is_in_flight(&self, seq: Seq) -> bool {
+        self.in_flight.binary_search_by_key(&seq, |message| message.seq).is_ok()
+    }
+
+    /// Whether the packet id of a message is free: that of the oldest in flight comes again after so many numbers.
+    pub(crate) fn has_packet_for(&self, seq: Seq) -> bool {
+        let [front, back] = [self.in_flight.front(), self.in_flight.back()].map(|m| m.map_or(seq, |m| m.seq));
+        back.max(seq).get() - front.min(seq).get() < PACKET_IDS
+    }
+
+    /// The message in flight that has this packet id.
+    pub(crate) fn of_packet(&self, packet: NonZeroU16) -> Option<Seq> {
+        let first = self.in_flight.front()?.seq;
+        let beyond = (u64::from(packet.get()) + PACKET_IDS - u64::from(packet_of(first).get())) % PACKET_IDS;
+        Some(Seq::new(first.get() + beyond)).filter(|seq| self.is_in_flight(*seq))
+    }
+
+    /// One message is safe with the client. Gives up to where all are, if that is news.
+    pub(crate) fn acknowledge_one(&mut self, seq: Seq) -> Option<Seq> {
+        let at = self.in_flight.binary_search_by_key(&seq, |message| message.seq).ok()?;
+        self.in_flight[at].is_safe = true;
+        // What was passed over before it must not be left behind when it is to be sent after all.
+        let counts = |message: &&InFlight| message.is_safe && message.seq <= self.tail && !self.anew;
+        self.in_flight.iter().take_while(counts).last().map(|message| message.seq)
+    }
+
+    /// Has what was passed over sent after all, by whoever keeps the order.
+    pub(crate) fn begin_anew(&mut self) {
+        self.anew = true;
     }
 
     /// Everything up to `seq` is safe with the client: what was in flight of it, and whether the caller has to
@@ -153,6 +197,11 @@ impl Standing {
 
     /// Begins anew behind the last acknowledgement, if that was asked for; whether it did.
     pub(crate) fn rewind(&mut self) -> bool {
+        if std::mem::take(&mut self.anew) {
+            self.settled = self.settled.max(self.tail);
+            self.tail = self.acknowledged;
+            return true;
+        }
         if !std::mem::take(&mut self.overdue) || self.in_flight.is_empty() {
             return false;
         }

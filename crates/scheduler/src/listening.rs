@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use msgserver_message::Seq;
+use msgserver_mqtt::Packet;
 use msgserver_pool::{CloseReason, Events, Session};
 use msgserver_protocol::{ClientFrame, ErrorCode, ServerFrame};
 
@@ -68,6 +69,10 @@ impl Events for FromReactor {
         self.0.say(session, &answer);
     }
 
+    fn on_packet(&self, session: &Arc<Session>, packet: Packet) {
+        self.0.hear_packet(session, packet);
+    }
+
     fn on_delivered(&self, session: &Arc<Session>, seq: Seq) {
         self.0.acknowledged(session, seq);
     }
@@ -87,6 +92,7 @@ impl Events for FromReactor {
         self.0.occupancies[session.encoding()].leave();
         self.0.turnstile.has_read(session.id());
         self.0.left(session);
+        self.0.talk_is_over(session, reason);
         if !matches!(reason, CloseReason::ClosedByPeer | CloseReason::Complete | CloseReason::ShuttingDown) {
             tracing::info!(session = %session.id(), user = %session.user(), %reason, "session closed");
         }

@@ -1,0 +1,60 @@
+//! What becomes of a client of MQTT when its connection is over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use msgserver_pool::{CloseReason, Session};
+
+use crate::core::Core;
+use crate::{Publication, Scheduler};
+
+impl Core {
+    /// Publishes the will of a client that has gone without saying so, and forgets what its session does not keep.
+    pub(crate) fn talk_is_over(self: &Arc<Self>, session: &Arc<Session>, reason: &CloseReason) {
+        let Some(mut talk) = self.talks.end(session.id()) else { return };
+        let is_replaced = *reason == CloseReason::Replaced;
+        if let Some((will, delay)) = talk.will.take() {
+            // A will that waits is not published if its client comes back, and this one is back.
+            if delay == 0 || !is_replaced {
+                let delay = delay.min(talk.session_expiry);
+                self.publish_will(session, will, Duration::from_secs(delay.into()));
+            }
+        }
+        if talk.session_expiry > 0 {
+            self.talks.keep_received(session.user(), session.device(), &mut talk);
+        }
+        let others = self.parts.pool.sessions_of(session.user());
+        let goes_on =
+            talk.session_expiry > 0 || others.iter().any(|other| other.device() == session.device());
+        if let (Some(store), false) = (self.store_for(session.user()).cloned(), goes_on) {
+            let (session, following) = (Arc::clone(session), session.following());
+            self.notes.spawn_on(
+                async move {
+                    let (user, device) = (session.user(), session.device());
+                    if let Err(fault) = Self::forget_topics(&*store, user, device, &following).await {
+                        tracing::warn!(%user, %fault, "what a device followed is not forgotten");
+                    }
+                },
+                &self.runtime,
+            );
+        }
+    }
+
+    fn publish_will(self: &Arc<Self>, session: &Session, will: Publication, delay: Duration) {
+        let (user, device) = (session.user().clone(), session.device().clone());
+        let waits = (!delay.is_zero()).then(|| self.talks.await_return(user.clone(), device.clone()));
+        let core = Arc::clone(self);
+        self.runtime.spawn(async move {
+            if let Some(waits) = waits {
+                let is_wanted = tokio::time::timeout(delay, waits).await;
+                core.talks.has_waited(&user, &device);
+                if let Ok(Ok(false)) = is_wanted {
+                    return;
+                }
+            }
+            if let Err(fault) = (Scheduler { core }).publish(will).await {
+                tracing::warn!(%user, %fault, "a will is not published");
+            }
+        });
+    }
+}
