@@ -441,6 +441,12 @@ impl Session {
         self.state.lock().standing.as_ref().map_or(Seq::ZERO, |standing| standing.tail())
     }
 
+    /// The last kept message that is safe with the client, with all before it.
+    #[must_use]
+    pub fn acknowledged(&self) -> Seq {
+        self.state.lock().standing.as_ref().map_or(Seq::ZERO, |standing| standing.acknowledged())
+    }
+
     /// The last kept message that the device may have: this session has sent it, or an earlier one has.
     #[must_use]
     pub fn last_sent(&self) -> Seq {

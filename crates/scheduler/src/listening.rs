@@ -91,8 +91,8 @@ impl Events for FromReactor {
         self.0.topics.leave(session);
         self.0.occupancies[session.encoding()].leave();
         self.0.turnstile.has_read(session.id());
-        self.0.left(session);
-        self.0.talk_is_over(session, reason);
+        let is_forgotten = self.0.talk_is_over(session, reason);
+        self.0.left(session, is_forgotten);
         if !matches!(reason, CloseReason::ClosedByPeer | CloseReason::Complete | CloseReason::ShuttingDown) {
             tracing::info!(session = %session.id(), user = %session.user(), %reason, "session closed");
         }
@@ -141,16 +141,26 @@ impl Core {
         );
     }
 
-    /// Notes up to where a device was sent messages, now that its session is over.
-    fn left(self: &Arc<Self>, session: &Arc<Session>) {
+    /// Notes up to where a device was sent messages, now that its session is over, or that nothing is to be known of it
+    /// any more.
+    fn left(self: &Arc<Self>, session: &Arc<Session>, is_forgotten: bool) {
         let Some((sent, in_flight)) = session.leave() else { return };
         let Some(store) = self.store_for(session.user()).cloned() else { return };
         self.note(session, in_flight, false);
         let session = Arc::clone(session);
         self.notes.spawn_on(
             async move {
-                if let Err(fault) = store.leave(session.user(), session.device(), sent).await {
-                    tracing::warn!(user = %session.user(), %fault, "the end of a session is not kept");
+                let (user, device) = (session.user(), session.device());
+                let told = async {
+                    if is_forgotten {
+                        // It would go to the next device that comes, if this one is forgotten before that is noted.
+                        store.acknowledge(user, device, session.acknowledged()).await?;
+                    }
+                    store.leave(user, device, sent).await?;
+                    if is_forgotten { store.forget(user, device).await } else { Ok(()) }
+                };
+                if let Err(fault) = told.await {
+                    tracing::warn!(%user, %fault, "the end of a session is not kept");
                 }
             },
             &self.runtime,

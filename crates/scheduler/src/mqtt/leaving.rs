@@ -9,9 +9,10 @@ use crate::core::Core;
 use crate::{Publication, Scheduler};
 
 impl Core {
-    /// Publishes the will of a client that has gone without saying so, and forgets what its session does not keep.
-    pub(crate) fn talk_is_over(self: &Arc<Self>, session: &Arc<Session>, reason: &CloseReason) {
-        let Some(mut talk) = self.talks.end(session.id()) else { return };
+    /// Publishes the will of a client that has gone without saying so. Gives whether nothing is to be known any more of
+    /// its device.
+    pub(crate) fn talk_is_over(self: &Arc<Self>, session: &Arc<Session>, reason: &CloseReason) -> bool {
+        let Some(mut talk) = self.talks.end(session.id()) else { return false };
         let is_replaced = *reason == CloseReason::Replaced;
         if let Some((will, delay)) = talk.will.take() {
             // A will that waits is not published if its client comes back, and this one is back.
@@ -22,22 +23,10 @@ impl Core {
         }
         if talk.session_expiry > 0 {
             self.talks.keep_received(session.user(), session.device(), &mut talk);
+            return false;
         }
         let others = self.parts.pool.sessions_of(session.user());
-        let goes_on =
-            talk.session_expiry > 0 || others.iter().any(|other| other.device() == session.device());
-        if let (Some(store), false) = (self.store_for(session.user()).cloned(), goes_on) {
-            let (session, following) = (Arc::clone(session), session.following());
-            self.notes.spawn_on(
-                async move {
-                    let (user, device) = (session.user(), session.device());
-                    if let Err(fault) = Self::forget_topics(&*store, user, device, &following).await {
-                        tracing::warn!(%user, %fault, "what a device followed is not forgotten");
-                    }
-                },
-                &self.runtime,
-            );
-        }
+        !others.iter().any(|other| other.device() == session.device())
     }
 
     fn publish_will(self: &Arc<Self>, session: &Session, will: Publication, delay: Duration) {
