@@ -45,9 +45,7 @@ impl Burst {
         let encoding = session.encoding();
         if !session.takes_any_length() {
             let framed = notices.iter().filter_map(|notice| notice.framed(encoding));
-            framed
-                .filter(|bytes| session.takes(bytes))
-                .for_each(|bytes| session.send_burst(bytes.clone()));
+            framed.filter(|bytes| session.takes(bytes)).for_each(|bytes| session.send_burst(bytes.clone()));
             return;
         }
         if self.0.len() <= encoding {

@@ -291,6 +291,46 @@ mod tests {
     }
 
     #[test]
+    fn messages_that_are_acknowledged_in_any_order_move_the_cursor_as_far_as_all_are() {
+        let mut standing = Standing::new(Seq::ZERO, Seq::ZERO, Seq::ZERO);
+        sent(&mut standing, 1..=4);
+        assert_eq!(standing.acknowledge_one(Seq::new(3)), None);
+        assert_eq!(standing.acknowledge_one(Seq::new(1)), Some(Seq::new(1)));
+        standing.acknowledge(Seq::new(1));
+        assert_eq!(standing.acknowledge_one(Seq::new(2)), Some(Seq::new(3)));
+        standing.acknowledge(Seq::new(3));
+        assert_eq!(standing.acknowledge_one(Seq::new(2)), None, "it was acknowledged before");
+        assert_eq!((standing.acknowledged(), standing.in_flight()), (Seq::new(3), 1));
+    }
+
+    #[test]
+    fn what_was_passed_over_comes_after_all_and_is_not_left_behind() {
+        let mut standing = Standing::new(Seq::ZERO, Seq::ZERO, Seq::ZERO);
+        (1..=2).for_each(|seq| standing.pass_over(Seq::new(seq)));
+        sent(&mut standing, 3..=3);
+        standing.begin_anew();
+        assert_eq!(standing.acknowledge_one(Seq::new(3)), None, "what is before it is to be sent");
+        assert!(standing.rewind() && !standing.rewind());
+        assert_eq!((standing.tail(), standing.is_in_flight(Seq::new(3))), (Seq::ZERO, true));
+        sent(&mut standing, 1..=2);
+        standing.pass_over(Seq::new(3));
+        assert_eq!(standing.acknowledge_one(Seq::new(2)), None);
+        assert_eq!(standing.acknowledge_one(Seq::new(1)), Some(Seq::new(3)));
+    }
+
+    #[test]
+    fn a_packet_id_is_of_one_message_in_flight() {
+        let packet = |id| NonZeroU16::new(id).unwrap();
+        let mut standing = Standing::new(Seq::ZERO, Seq::ZERO, Seq::ZERO);
+        sent(&mut standing, 65_534..=65_537);
+        assert_eq!(standing.of_packet(packet(65_535)), Some(Seq::new(65_535)));
+        assert_eq!(standing.of_packet(packet(2)), Some(Seq::new(65_537)));
+        assert_eq!(standing.of_packet(packet(3)), None);
+        assert!(standing.has_packet_for(Seq::new(65_534 + 65_534)));
+        assert!(!standing.has_packet_for(Seq::new(65_534 + 65_535)));
+    }
+
+    #[test]
     fn that_something_was_sent_is_told_once_and_only_while_it_is_in_flight() {
         let mut standing = Standing::new(Seq::ZERO, Seq::ZERO, Seq::ZERO);
         sent(&mut standing, 1..=3);

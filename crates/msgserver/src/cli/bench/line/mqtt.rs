@@ -110,7 +110,9 @@ mod tests {
     #[test]
     fn messages_are_heard_and_those_with_a_packet_id_acknowledged() {
         let (mut line, mut heard) = (Mqtt::new("ada", Some("open")), Heard::default());
-        assert!(line.greet().starts_with(b"\x10\x1c\0\x04MQTT\x04\xc2\0\0\0\x05bench\0\x03ada\0\x04open\x82"));
+        assert!(
+            line.greet().starts_with(b"\x10\x1c\0\x04MQTT\x04\xc2\0\0\0\x05bench\0\x03ada\0\x04open\x82")
+        );
         let start = b"\x20\x02\0\0\x90\x04\0\x01\x01\0";
         let bytes = [&start[..], &message(0, 40, None), &message(1, 300, Some(258))].concat();
         assert_eq!(line.take(&bytes[..bytes.len() - 1], &mut heard).unwrap(), start.len() + 47);
