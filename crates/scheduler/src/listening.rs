@@ -10,6 +10,7 @@ use msgserver_protocol::{ClientFrame, ErrorCode, ServerFrame};
 use crate::SubscribeError;
 use crate::core::Core;
 use crate::delivering::STORE_RETRY;
+use crate::mqtt::Remains;
 use crate::subscribing::{Asked, refusal};
 
 /// How often an acknowledgement is offered to a store that fails, once its session is over: without it the device
@@ -91,8 +92,8 @@ impl Events for FromReactor {
         self.0.topics.leave(session);
         self.0.occupancies[session.encoding()].leave();
         self.0.turnstile.has_read(session.id());
-        let is_forgotten = self.0.talk_is_over(session, reason);
-        self.0.left(session, is_forgotten);
+        let remains = self.0.talk_is_over(session, reason);
+        self.0.left(session, remains);
         if !matches!(reason, CloseReason::ClosedByPeer | CloseReason::Complete | CloseReason::ShuttingDown) {
             tracing::info!(session = %session.id(), user = %session.user(), %reason, "session closed");
         }
@@ -141,9 +142,8 @@ impl Core {
         );
     }
 
-    /// Notes up to where a device was sent messages, now that its session is over, or that nothing is to be known of it
-    /// any more.
-    fn left(self: &Arc<Self>, session: &Arc<Session>, is_forgotten: bool) {
+    /// Notes up to where a device was sent messages, now that its session is over, and what is to be known of it.
+    fn left(self: &Arc<Self>, session: &Arc<Session>, remains: Remains) {
         let Some((sent, in_flight)) = session.leave() else { return };
         let Some(store) = self.store_for(session.user()).cloned() else { return };
         self.note(session, in_flight, false);
@@ -152,12 +152,16 @@ impl Core {
             async move {
                 let (user, device) = (session.user(), session.device());
                 let told = async {
-                    if is_forgotten {
+                    if let Remains::Nothing = remains {
                         // It would go to the next device that comes, if this one is forgotten before that is noted.
                         store.acknowledge(user, device, session.acknowledged()).await?;
                     }
                     store.leave(user, device, sent).await?;
-                    if is_forgotten { store.forget(user, device).await } else { Ok(()) }
+                    match remains {
+                        Remains::Device => Ok(()),
+                        Remains::Until(end) => store.follow(user, device, &end).await,
+                        Remains::Nothing => store.forget(user, device).await,
+                    }
                 };
                 if let Err(fault) = told.await {
                     tracing::warn!(%user, %fault, "the end of a session is not kept");

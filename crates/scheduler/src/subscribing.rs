@@ -90,8 +90,7 @@ impl Core {
             && let Some(store) = &self.parts.store
         {
             for entry in store.history(topics, history).await? {
-                let earlier = Delivery { retained: true, ..Delivery::notice(&entry.message) };
-                if session.send(&earlier) == Sent::Full {
+                if session.send(&Delivery::notice(&entry.message)) == Sent::Full {
                     return Err(SubscribeError::HistoryCut);
                 }
             }

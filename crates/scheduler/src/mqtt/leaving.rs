@@ -3,16 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use msgserver_message::{Timestamp, TopicFilter};
 use msgserver_pool::{CloseReason, Session};
 
+use super::records;
 use crate::core::Core;
 use crate::{Publication, Scheduler};
 
+/// What is to be known of a device whose session is over.
+pub(crate) enum Remains {
+    /// As of every device.
+    Device,
+    /// And when its subscriptions end.
+    Until(TopicFilter),
+    /// Nothing.
+    Nothing,
+}
+
 impl Core {
-    /// Publishes the will of a client that has gone without saying so. Gives whether nothing is to be known any more of
-    /// its device.
-    pub(crate) fn talk_is_over(self: &Arc<Self>, session: &Arc<Session>, reason: &CloseReason) -> bool {
-        let Some(mut talk) = self.talks.end(session.id()) else { return false };
+    /// Publishes the will of a client that has gone without saying so. Gives what is to be known of its device.
+    pub(crate) fn talk_is_over(self: &Arc<Self>, session: &Arc<Session>, reason: &CloseReason) -> Remains {
+        let Some(mut talk) = self.talks.end(session.id()) else { return Remains::Device };
         let is_replaced = *reason == CloseReason::Replaced;
         if let Some((will, delay)) = talk.will.take() {
             // A will that waits is not published if its client comes back, and this one is back.
@@ -23,10 +34,17 @@ impl Core {
         }
         if talk.session_expiry > 0 {
             self.talks.keep_received(session.user(), session.device(), &mut talk);
-            return false;
         }
         let others = self.parts.pool.sessions_of(session.user());
-        !others.iter().any(|other| other.device() == session.device())
+        match talk.session_expiry {
+            _ if others.iter().any(|other| other.device() == session.device()) => Remains::Device,
+            0 => Remains::Nothing,
+            u32::MAX => Remains::Device,
+            seconds => {
+                let end = Timestamp::now().saturating_add(Duration::from_secs(seconds.into()));
+                Remains::Until(records::of_end(end))
+            }
+        }
     }
 
     fn publish_will(self: &Arc<Self>, session: &Session, will: Publication, delay: Duration) {

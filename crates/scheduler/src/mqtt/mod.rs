@@ -12,6 +12,7 @@ mod records;
 mod subscribing;
 mod talks;
 
+pub(crate) use leaving::Remains;
 pub(crate) use publication::publication;
 pub(crate) use talks::{Talk, Talks};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
-use msgserver_message::{DeviceId, MessageId, UserId};
+use msgserver_message::{DeviceId, MessageId, Timestamp, UserId};
 use msgserver_mqtt::{Answer, Connect, Qos, Reason, Refused as NoConnect, Version, Welcome};
 use msgserver_pool::Terms;
 use msgserver_protocol::{ByeCode, Hello, Inbound};
@@ -143,7 +143,7 @@ impl Core {
     async fn resume(&self, expected: &mut Expected, connect: &Connect) -> Result<bool, Refused> {
         let Expected { guest, cursor, beginning, agreed, .. } = expected;
         let kept = cursor.as_ref().map_or(&[][..], |cursor| &cursor.topics);
-        let (goes_on, choice) = records::read(kept);
+        let (goes_on, choice) = records::read(kept, Timestamp::now());
         let goes_on = goes_on && !connect.clean;
         beginning.following.retain(|topics| goes_on && !records::is_one(topics));
         agreed.terms =
@@ -151,18 +151,17 @@ impl Core {
         let (Some(store), Some(at)) = (self.store_for(&guest.user), cursor.as_ref()) else {
             return Ok(false);
         };
-        if goes_on {
-            return Ok(true);
-        }
         let begun = async {
-            Self::forget_topics(&**store, &guest.user, &guest.device, &at.topics).await?;
-            if connect.session_expiry > 0 {
+            let forgotten: Vec<_> =
+                at.topics.iter().filter(|topics| !goes_on || records::is_end(topics)).cloned().collect();
+            Self::forget_topics(&**store, &guest.user, &guest.device, &forgotten).await?;
+            if !goes_on && connect.session_expiry > 0 {
                 store.follow(&guest.user, &guest.device, &records::of_session()).await?;
             }
             Ok::<_, msgserver_persistence::StoreError>(())
         };
         match begun.await {
-            Ok(()) => Ok(false),
+            Ok(()) => Ok(goes_on),
             Err(fault) => {
                 let _ = store.leave(&guest.user, &guest.device, at.sent).await;
                 Err(Refused::new(Reason::UNAVAILABLE, fault))

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use msgserver_message::TopicFilter;
+use msgserver_message::{Content, DeviceId, TopicFilter, UserId};
 use msgserver_mqtt::{Answer, Qos, Reason, Retained, Subscribe, Subscription, Unsubscribe};
 use msgserver_persistence::{Store, StoreError};
 use msgserver_pool::{Guarantee, Session};
-use msgserver_protocol::{INBOX, NOTICES, TOPIC_PREFIX};
+use msgserver_protocol::{Delivery, INBOX, NOTICES, TOPIC_PREFIX};
 
 use super::records;
 use crate::SubscribeError;
 use crate::core::Core;
+
+/// How many filters of one packet are looked at: each may take the store a while, for which others wait.
+const FILTERS_A_PACKET: usize = 256;
 
 /// What a filter names.
 enum Source {
@@ -48,9 +51,10 @@ impl Core {
     /// Has a session get what it asks for, and tells it what became of each filter.
     pub(crate) async fn subscribe_packet(self: &Arc<Self>, session: &Arc<Session>, asked: &Subscribe) {
         let mut reasons = Vec::with_capacity(asked.filters.len());
-        for subscription in &asked.filters {
+        for subscription in asked.filters.iter().take(FILTERS_A_PACKET) {
             reasons.push(self.subscribe_one(session, subscription).await.unwrap_or_else(|reason| reason));
         }
+        reasons.resize(asked.filters.len(), Reason::QUOTA);
         self.answer(session, &Answer::Subscribed(asked.packet, reasons));
     }
 
@@ -68,19 +72,24 @@ impl Core {
             Qos::AtLeastOnce | Qos::ExactlyOnce if session.has_inbox() => Guarantee::AtLeastOnce,
             _ => Guarantee::AtMostOnce,
         };
+        let chosen = session.choice().unwrap_or_default();
         match Source::of(&asked.filter)? {
             Source::Notices => {
-                self.record(session, &records::of_notices(), true).await?;
+                if !chosen.notices {
+                    self.record(session, &records::of_notices(), true).await?;
+                }
                 session.choose(|choice| choice.notices = true);
                 return Ok(Reason::SUCCESS);
             }
             Source::Inbox => {
-                for each in [Guarantee::AtMostOnce, Guarantee::AtLeastOnce] {
-                    self.record(session, &records::of_inbox(each), each == guarantee).await?;
+                if chosen.inbox != Some(guarantee) {
+                    self.record(session, &records::of_inbox(guarantee), true).await?;
+                    if let Some(earlier) = chosen.inbox {
+                        self.record(session, &records::of_inbox(earlier), false).await?;
+                    }
                 }
-                let mut had = false;
-                session.choose(|choice| had = choice.inbox.replace(guarantee).is_some());
-                if !had {
+                session.choose(|choice| choice.inbox = Some(guarantee));
+                if chosen.inbox.is_none() {
                     session.begin_anew();
                     self.wake(session.user());
                 }
@@ -103,19 +112,35 @@ impl Core {
             Retained::IfNew => is_new,
             Retained::Never => false,
         };
-        if let Some(record) = records::of_topics_at_most_once(topics) {
-            let is_at_most_once = guarantee == Guarantee::AtMostOnce;
-            if is_at_most_once || !is_new {
-                self.record(session, &record, is_at_most_once).await?;
-            }
-        }
+        let before = session.choice().unwrap_or_default().of_topics(topics);
         session.choose(|choice| choice.choose_topics(topics, guarantee));
-        match self.subscribe(session, topics, usize::from(wants_retained)).await {
-            // It follows; what its connection had no room for is old.
-            Ok(()) | Err(SubscribeError::HistoryCut) => Ok(()),
-            Err(SubscribeError::Forbidden(_)) => Err(Reason::NOT_AUTHORIZED),
-            Err(SubscribeError::TooMany { .. }) => Err(Reason::QUOTA),
-            Err(SubscribeError::Store(fault)) => Err(unkept(&fault)),
+        match self.subscribe(session, topics, 0).await {
+            Ok(()) => {}
+            Err(SubscribeError::Forbidden(_)) => return Err(Reason::NOT_AUTHORIZED),
+            Err(SubscribeError::Store(fault)) => return Err(unkept(&fault)),
+            Err(_) => return Err(Reason::QUOTA),
+        }
+        if before != guarantee
+            && let Some(record) = records::of_topics_at_most_once(topics)
+        {
+            self.record(session, &record, guarantee == Guarantee::AtMostOnce).await?;
+        }
+        if wants_retained {
+            self.send_retained(session, topics).await;
+        }
+        Ok(())
+    }
+
+    /// Sends the last message of each topic. One that is empty stands for none.
+    async fn send_retained(&self, session: &Session, topics: &TopicFilter) {
+        let Some(store) = &self.parts.store else { return };
+        match store.history(topics, 1).await {
+            Ok(last) => {
+                for entry in last.iter().filter(|entry| entry.message.content != Content::text("")) {
+                    session.send(&Delivery { retained: true, ..Delivery::notice(&entry.message) });
+                }
+            }
+            Err(fault) => tracing::warn!(%topics, %fault, "what is retained cannot be read"),
         }
     }
 
@@ -129,26 +154,34 @@ impl Core {
     }
 
     async fn unsubscribe_one(&self, session: &Arc<Session>, filter: &str) -> Result<Reason, Reason> {
-        let mut had = false;
+        let (mut had, chosen) = (false, session.choice().unwrap_or_default());
         match Source::of(filter) {
             Err(_) => {}
             Ok(Source::Notices) => {
-                self.record(session, &records::of_notices(), false).await?;
-                session.choose(|choice| had = std::mem::take(&mut choice.notices));
+                had = chosen.notices;
+                if had {
+                    self.record(session, &records::of_notices(), false).await?;
+                    session.choose(|choice| choice.notices = false);
+                }
             }
             Ok(Source::Inbox) => {
-                for each in [Guarantee::AtMostOnce, Guarantee::AtLeastOnce] {
-                    self.record(session, &records::of_inbox(each), false).await?;
+                if let Some(guarantee) = chosen.inbox {
+                    had = true;
+                    self.record(session, &records::of_inbox(guarantee), false).await?;
+                    session.choose(|choice| choice.inbox = None);
                 }
-                session.choose(|choice| had = choice.inbox.take().is_some());
             }
             Ok(Source::Topics(topics)) => {
                 had = session.following().contains(&topics);
-                if let Some(record) = records::of_topics_at_most_once(&topics) {
-                    self.record(session, &record, false).await?;
+                if had {
+                    self.unsubscribe(session, &topics).await.map_err(|fault| unkept(&fault))?;
+                    if chosen.of_topics(&topics) == Guarantee::AtMostOnce
+                        && let Some(record) = records::of_topics_at_most_once(&topics)
+                    {
+                        self.record(session, &record, false).await?;
+                    }
+                    session.choose(|choice| choice.choose_topics(&topics, Guarantee::AtLeastOnce));
                 }
-                self.unsubscribe(session, &topics).await.map_err(|fault| unkept(&fault))?;
-                session.choose(|choice| choice.choose_topics(&topics, Guarantee::AtLeastOnce));
             }
         }
         Ok(if had { Reason::SUCCESS } else { Reason::NO_SUBSCRIPTION_EXISTED })
@@ -168,8 +201,8 @@ impl Core {
     /// Has a device follow nothing.
     pub(super) async fn forget_topics(
         store: &dyn Store,
-        user: &msgserver_message::UserId,
-        device: &msgserver_message::DeviceId,
+        user: &UserId,
+        device: &DeviceId,
         topics: &[TopicFilter],
     ) -> Result<(), StoreError> {
         for topics in topics {
