@@ -31,7 +31,7 @@ pub enum Answer {
     },
     /// PUBREC: what was published at QoS 2 is safe. For clients of 3.1.1.
     Received(NonZeroU16),
-    /// PUBCOMP: that the client knows so is known. For clients of 3.1.1.
+    /// PUBCOMP: that the client knows so is known. To clients of 5, that there was nothing to know.
     Complete(NonZeroU16),
     /// SUBACK: what became of each filter, in their order.
     Subscribed(NonZeroU16, Vec<Reason>),
@@ -99,6 +99,10 @@ impl Answer {
             }
             Self::Complete(packet) => {
                 body.put_u16(packet.get());
+                if version == Version::V5 {
+                    // Nothing is received at QoS 2 from who speaks 5.
+                    body.put_u8(Reason::PACKET_ID_UNKNOWN.code());
+                }
                 0x70
             }
             Self::Subscribed(packet, reasons) => {

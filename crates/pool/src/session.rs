@@ -248,7 +248,9 @@ impl Session {
         self.hears_all.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn takes(&self, bytes: &Bytes) -> bool {
+    /// Whether so many bytes are no longer than a packet of its client may be.
+    #[must_use]
+    pub fn takes(&self, bytes: &Bytes) -> bool {
         bytes.len() <= self.longest as usize
     }
 
@@ -513,9 +515,26 @@ impl Session {
         standing.acknowledge_one(seq)
     }
 
-    /// Has what was passed over sent after all, by whoever keeps the order and calls [`Session::rewind`].
-    pub fn begin_anew(&self) {
+    /// Up to where all messages are safe with the client, if that is not noted yet.
+    #[must_use]
+    pub fn safe(&self) -> Option<Seq> {
+        self.state.lock().standing.as_ref().and_then(|standing| standing.safe())
+    }
+
+    /// Counts a kept message that its client has not chosen to get as sent, until it chooses to.
+    pub fn hold(&self, seq: Seq) {
         if let Some(standing) = &mut self.state.lock().standing {
+            standing.hold(seq);
+        }
+    }
+
+    /// Has it get what is for its user. What was held is sent after all, by whoever keeps the order and calls
+    /// [`Session::rewind`].
+    pub fn choose_inbox(&self, guarantee: Guarantee) {
+        let state = &mut *self.state.lock();
+        let Some(choice) = &mut state.choice else { return };
+        choice.inbox = Some(guarantee);
+        if let Some(standing) = &mut state.standing {
             standing.begin_anew();
         }
     }

@@ -41,6 +41,8 @@ pub struct Standing {
     watched: bool,
     /// Whether what is in flight is to be sent again.
     overdue: bool,
+    /// The first one that was passed over as the client has not chosen to get it.
+    held: Option<Seq>,
     /// Whether what was passed over is to be sent after all.
     anew: bool,
 }
@@ -143,14 +145,28 @@ impl Standing {
     pub(crate) fn acknowledge_one(&mut self, seq: Seq) -> Option<Seq> {
         let at = self.in_flight.binary_search_by_key(&seq, |message| message.seq).ok()?;
         self.in_flight[at].is_safe = true;
-        // What was passed over before it must not be left behind when it is to be sent after all.
-        let counts = |message: &&InFlight| message.is_safe && message.seq <= self.tail && !self.anew;
+        self.safe()
+    }
+
+    /// Up to where all messages are safe with the client, if that is not noted yet.
+    pub(crate) fn safe(&self) -> Option<Seq> {
+        // What is to be sent after all must not be left behind.
+        let begins = self.held.filter(|_| self.anew);
+        let counts = |message: &&InFlight| {
+            message.is_safe && message.seq <= self.tail && begins.is_none_or(|begins| message.seq < begins)
+        };
         self.in_flight.iter().take_while(counts).last().map(|message| message.seq)
+    }
+
+    /// What the client has not chosen to get counts as sent, until it chooses to.
+    pub(crate) fn hold(&mut self, seq: Seq) {
+        self.pass_over(seq);
+        self.held.get_or_insert(seq);
     }
 
     /// Has what was passed over sent after all, by whoever keeps the order.
     pub(crate) fn begin_anew(&mut self) {
-        self.anew = true;
+        self.anew = self.held.is_some();
     }
 
     /// Everything up to `seq` is safe with the client: what was in flight of it, and whether the caller has to
@@ -162,6 +178,7 @@ impl Standing {
         self.acknowledged = seq;
         // What is to be sent again and was acknowledged before that needs not be sent.
         self.tail = self.tail.max(seq);
+        self.held.take_if(|held| !self.anew && *held <= seq);
         let safe = self.in_flight.partition_point(|message| message.seq <= seq);
         let safe = self.in_flight.drain(..safe).collect();
         self.catch_up();
@@ -200,6 +217,7 @@ impl Standing {
         if std::mem::take(&mut self.anew) {
             self.settled = self.settled.max(self.tail);
             self.tail = self.acknowledged;
+            self.held = None;
             return true;
         }
         if !std::mem::take(&mut self.overdue) || self.in_flight.is_empty() {
@@ -306,7 +324,7 @@ mod tests {
     #[test]
     fn what_was_passed_over_comes_after_all_and_is_not_left_behind() {
         let mut standing = Standing::new(Seq::ZERO, Seq::ZERO, Seq::ZERO);
-        (1..=2).for_each(|seq| standing.pass_over(Seq::new(seq)));
+        (1..=2).for_each(|seq| standing.hold(Seq::new(seq)));
         sent(&mut standing, 3..=3);
         standing.begin_anew();
         assert_eq!(standing.acknowledge_one(Seq::new(3)), None, "what is before it is to be sent");
@@ -316,6 +334,9 @@ mod tests {
         standing.pass_over(Seq::new(3));
         assert_eq!(standing.acknowledge_one(Seq::new(2)), None);
         assert_eq!(standing.acknowledge_one(Seq::new(1)), Some(Seq::new(3)));
+        standing.acknowledge(Seq::new(3));
+        standing.begin_anew();
+        assert!(!standing.rewind(), "nothing is held any more");
     }
 
     #[test]

@@ -128,7 +128,7 @@ impl Protocol for Mqtt {
 
     fn close(&self, bye: &ServerFrame, fault: Option<FrameFault>, out: &mut Vec<u8>) {
         if let ServerFrame::Bye { code, detail, .. } = bye {
-            let detail = Some(detail.clone());
+            let detail = Some(detail.clone()).filter(|detail| !detail.is_empty());
             out.extend_from_slice(
                 &Answer::Disconnect { reason: reason(*code, fault), detail }.encode(self.0),
             );

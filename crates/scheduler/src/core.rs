@@ -369,9 +369,13 @@ impl Core {
             // There is nobody left to tell.
             _ => return None,
         };
-        let bye =
-            ServerFrame::Bye { code, detail: reason.to_string(), retry_after_ms: self.return_after(code) };
-        self.encoders[session.encoding()].farewell(&bye, fault)
+        let retry_after_ms = self.return_after(code);
+        let say = |detail| {
+            let bye = ServerFrame::Bye { code, detail, retry_after_ms };
+            self.encoders[session.encoding()].farewell(&bye, fault)
+        };
+        let whole = say(reason.to_string());
+        if whole.as_ref().is_none_or(|bytes| session.takes(bytes)) { whole } else { say(String::new()) }
     }
 
     /// When a client is to come back, if it is not its own fault that it has to go. Clients that all come back at once

@@ -52,6 +52,12 @@ impl Core {
                     tracing::warn!(%user, %fault, "an inbox cannot be read");
                     again = Some(STORE_RETRY);
                 }
+                // What was acknowledged before what is sent only now.
+                if session.acknowledgement() == Acknowledgement::ByPacket
+                    && let Some(seq) = session.safe()
+                {
+                    self.acknowledged(session, seq);
+                }
                 self.turnstile.has_read(session.id());
             }
         }
@@ -146,7 +152,7 @@ impl Core {
         let guarantee = session.guarantee(message);
         // A device may choose later to get it, until it has acknowledged what is behind it.
         if guarantee.is_none() && !session.wants_inbox() {
-            session.pass_over(seq);
+            session.hold(seq);
             return true;
         }
         // It is in the inbox for another device of the same user.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use msgserver_message::Seq;
 use msgserver_mqtt::Packet;
 use msgserver_pool::{CloseReason, Events, Session};
-use msgserver_protocol::{ClientFrame, ErrorCode, ServerFrame};
+use msgserver_protocol::{Acknowledgement, ClientFrame, ErrorCode, ServerFrame};
 
 use crate::SubscribeError;
 use crate::core::Core;
@@ -87,6 +87,7 @@ impl Events for FromReactor {
     }
 
     fn on_closed(&self, session: &Arc<Session>, reason: &CloseReason) {
+        self.0.talks.note_leaving(session);
         self.0.parts.pool.remove(session);
         self.0.grants.remove(session);
         self.0.topics.leave(session);
@@ -147,13 +148,13 @@ impl Core {
         let Some((sent, in_flight)) = session.leave() else { return };
         let Some(store) = self.store_for(session.user()).cloned() else { return };
         self.note(session, in_flight, false);
-        let session = Arc::clone(session);
+        let (core, session) = (Arc::clone(self), Arc::clone(session));
         self.notes.spawn_on(
             async move {
                 let (user, device) = (session.user(), session.device());
                 let told = async {
-                    if let Remains::Nothing = remains {
-                        // It would go to the next device that comes, if this one is forgotten before that is noted.
+                    if session.acknowledgement() == Acknowledgement::ByPacket {
+                        // Whoever comes again has no number to tell what it has got already.
                         store.acknowledge(user, device, session.acknowledged()).await?;
                     }
                     store.leave(user, device, sent).await?;
@@ -166,6 +167,7 @@ impl Core {
                 if let Err(fault) = told.await {
                     tracing::warn!(%user, %fault, "the end of a session is not kept");
                 }
+                core.talks.has_left(&session);
             },
             &self.runtime,
         );

@@ -25,12 +25,10 @@ impl Core {
     pub(crate) fn talk_is_over(self: &Arc<Self>, session: &Arc<Session>, reason: &CloseReason) -> Remains {
         let Some(mut talk) = self.talks.end(session.id()) else { return Remains::Device };
         let is_replaced = *reason == CloseReason::Replaced;
-        if let Some((will, delay)) = talk.will.take() {
-            // A will that waits is not published if its client comes back, and this one is back.
-            if delay == 0 || !is_replaced {
-                let delay = delay.min(talk.session_expiry);
-                self.publish_will(session, will, Duration::from_secs(delay.into()));
-            }
+        // A will that waits is not published if its client comes back, and this one is back.
+        if let Some(will) = talk.will.take().filter(|will| will.delay == 0 || !is_replaced) {
+            let delay = will.delay.min(talk.session_expiry);
+            self.publish_will(session, will.publication, Duration::from_secs(delay.into()));
         }
         if talk.session_expiry > 0 {
             self.talks.keep_received(session.user(), session.device(), &mut talk);

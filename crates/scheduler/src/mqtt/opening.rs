@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
-use msgserver_message::{DeviceId, MessageId, Timestamp, UserId};
+use msgserver_message::{DeviceId, MessageId, Seq, Timestamp, UserId};
 use msgserver_mqtt::{Answer, Connect, Qos, Reason, Refused as NoConnect, Version, Welcome};
 use msgserver_pool::Terms;
 use msgserver_protocol::{ByeCode, Hello, Inbound};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
+use super::talks::Will;
 use super::{Refused, Talk, publication, records};
-use crate::Publication;
 use crate::core::Core;
 use crate::entering::Expected;
 use crate::guest::Guest;
@@ -27,7 +27,26 @@ const MAX_CONNECT_BYTES: usize = 256 * 1024;
 /// Why a connection is not opened, and in which version its client can be told, if it can.
 struct Unopened {
     version: Option<Version>,
+    /// The longest packet that it takes.
+    longest: usize,
     refused: Refused,
+}
+
+impl Unopened {
+    fn new(version: Option<Version>, refused: Refused) -> Self {
+        Self { version, longest: usize::MAX, refused }
+    }
+
+    /// The bytes of what its client is told.
+    fn answer(self) -> Bytes {
+        let Some(version) = self.version else { return Bytes::new() };
+        let Refused { reason, detail } = self.refused;
+        let whole = Answer::Refused { reason, detail: Some(detail) }.encode(version);
+        match whole.len() <= self.longest {
+            true => whole,
+            false => Answer::Refused { reason, detail: None }.encode(version),
+        }
+    }
 }
 
 impl Core {
@@ -36,13 +55,11 @@ impl Core {
         let _ = socket.set_nodelay(true);
         match self.hear_connect(&mut socket, peer, place).await {
             Ok((expected, welcome)) => drop(self.enter(expected, socket.into_std(), welcome).await),
-            Err(Unopened { version, refused }) => {
+            Err(unopened) => {
                 self.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
-                let reason = refused.detail.replace(char::is_control, " ");
+                let reason = unopened.refused.detail.replace(char::is_control, " ");
                 tracing::info!(%peer, %reason, "connection refused");
-                let answer = Answer::Refused { reason: refused.reason, detail: Some(refused.detail) };
-                let bytes = version.map_or_else(Bytes::new, |version| answer.encode(version));
-                say_last(&mut socket, &bytes).await;
+                say_last(&mut socket, &unopened.answer()).await;
             }
         }
     }
@@ -58,10 +75,11 @@ impl Core {
         let (connect, rest) =
             tokio::time::timeout(deadline, first_packet(socket)).await.unwrap_or_else(|_| {
                 let refused = Refused::new(Reason::KEEP_ALIVE, "CONNECT did not come whole in time");
-                Err(Unopened { version: None, refused })
+                Err(Unopened::new(None, refused))
             })?;
         let version = connect.version;
-        let told = |refused| Unopened { version: Some(version), refused };
+        let longest = connect.packet_size.map_or(usize::MAX, |most| most.get() as usize);
+        let told = |refused| Unopened { version: Some(version), longest, refused };
         let encoding = self.encoding_of(version).ok_or_else(|| {
             told(Refused::new(Reason::VERSION, "this server does not speak this version of MQTT"))
         })?;
@@ -70,16 +88,24 @@ impl Core {
         let (guest, assigned) = identified.unwrap_or_else(|_| late()).map_err(told)?;
         let will = will_of(&connect, &guest).map_err(told)?;
         let guest = Guest { read_ahead: rest.to_vec(), ..guest };
+        // A client has no number to tell what it has got already. Asked before and after: what is told the store
+        // meanwhile is known to none of both.
+        let (user, device) = (guest.user.clone(), guest.device.clone());
+        let before = self.acknowledged_by(&user, &device);
         let expected = self.expect(guest, encoding, place).await;
         let mut expected = expected.map_err(|refusal| told(of_refusal(&refusal, &connect)))?;
 
+        if let Some(cursor) = &mut expected.cursor {
+            let acknowledged = before.max(self.acknowledged_by(&user, &device));
+            cursor.acknowledged =
+                acknowledged.map_or(cursor.acknowledged, |seq| seq.max(cursor.acknowledged));
+        }
         let goes_on = self.resume(&mut expected, &connect).await.map_err(told)?;
         let has_inbox = expected.cursor.is_some();
         let session_expiry = if has_inbox { connect.session_expiry } else { 0 };
-        let mut talk = Talk::new(will, session_expiry);
-        let (user, device) = (&expected.guest.user, &expected.guest.device);
-        self.talks.restore_received(user, device, &mut talk, goes_on);
-        self.talks.has_returned(user, device, goes_on);
+        let mut talk = Talk::new(will, session_expiry, !connect.problem_information);
+        self.talks.restore_received(&user, &device, &mut talk, goes_on);
+        self.talks.has_returned(&user, &device, goes_on);
         expected.agreed.talk = Some(talk);
 
         // Only who speaks 5 can be told that it has to be heard though it has not asked for that.
@@ -139,6 +165,13 @@ impl Core {
         Ok((guest, Some(assigned)))
     }
 
+    /// Up to where a device has acknowledged in a session that lives or is just over, which the store may not know yet.
+    fn acknowledged_by(&self, user: &UserId, device: &DeviceId) -> Option<Seq> {
+        let sessions = self.parts.pool.sessions_of(user);
+        let live = sessions.iter().filter(|session| session.device() == device);
+        live.map(|session| session.acknowledged()).chain(self.talks.left_at(user, device)).max()
+    }
+
     /// Goes on with the session of a device, or begins a new one; which of them.
     async fn resume(&self, expected: &mut Expected, connect: &Connect) -> Result<bool, Refused> {
         let Expected { guest, cursor, beginning, agreed, .. } = expected;
@@ -178,11 +211,10 @@ async fn first_packet(socket: &mut TcpStream) -> Result<(Connect, BytesMut), Uno
             Ok(Some(connect)) => return Ok((connect, bytes)),
             Ok(None) => {}
             Err(NoConnect { version, fault }) => {
-                return Err(Unopened { version, refused: Refused::new(fault.reason(), fault) });
+                return Err(Unopened::new(version, Refused::new(fault.reason(), fault)));
             }
         }
-        let ended =
-            |detail: String| Unopened { version: None, refused: Refused::new(Reason::UNSPECIFIED, detail) };
+        let ended = |detail: String| Unopened::new(None, Refused::new(Reason::UNSPECIFIED, detail));
         match socket.read_buf(&mut bytes).await {
             Ok(0) => return Err(ended("the connection ended before CONNECT".to_owned())),
             Ok(_) => {}
@@ -192,7 +224,7 @@ async fn first_packet(socket: &mut TcpStream) -> Result<(Connect, BytesMut), Uno
 }
 
 /// The will of a client, if it may publish it.
-fn will_of(connect: &Connect, guest: &Guest) -> Result<Option<(Publication, u32)>, Refused> {
+fn will_of(connect: &Connect, guest: &Guest) -> Result<Option<Will>, Refused> {
     let Some(will) = &connect.will else { return Ok(None) };
     if will.publish.qos == Qos::ExactlyOnce && connect.version == Version::V5 {
         return Err(Refused::new(Reason::QOS, "a will may have QoS 1 at most"));
@@ -203,7 +235,7 @@ fn will_of(connect: &Connect, guest: &Guest) -> Result<Option<(Publication, u32)
         let text = format!("this client may not publish to {}, which its will is for", publication.target);
         return Err(Refused::new(Reason::NOT_AUTHORIZED, text));
     }
-    Ok(Some((publication, will.delay)))
+    Ok(Some(Will { publication, delay: will.delay }))
 }
 
 /// A refusal that every door has, in the words of the standard.

@@ -87,8 +87,12 @@ impl Core {
                 self.answer(session, &Answer::Acknowledged { packet, reason, detail: None });
             }
             (Some(packet), Err(Refused { reason, detail })) if version == Some(Version::V5) => {
-                let detail = Some(detail);
-                self.answer(session, &Answer::Acknowledged { packet, reason, detail });
+                let is_terse = self.talks.with(session.id(), |talk| talk.is_terse).unwrap_or(false);
+                let whole = Answer::Acknowledged { packet, reason, detail: Some(detail) };
+                match !is_terse && session.takes(&whole.encode(Version::V5)) {
+                    true => self.answer(session, &whole),
+                    false => self.answer(session, &Answer::Acknowledged { packet, reason, detail: None }),
+                }
             }
             // 3.1.1 has no way to refuse it but to end the connection.
             (Some(packet), Err(refused)) => {

@@ -88,9 +88,8 @@ impl Core {
                         self.record(session, &records::of_inbox(earlier), false).await?;
                     }
                 }
-                session.choose(|choice| choice.inbox = Some(guarantee));
+                session.choose_inbox(guarantee);
                 if chosen.inbox.is_none() {
-                    session.begin_anew();
                     self.wake(session.user());
                 }
             }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::num::NonZeroU16;
 
-use msgserver_message::{DeviceId, SessionId, UserId};
+use msgserver_message::{DeviceId, Seq, SessionId, UserId};
+use msgserver_pool::Session;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -15,12 +16,22 @@ const MOST_RECEIVED: usize = 1000;
 /// What is kept of one conversation.
 #[derive(Debug, Default)]
 pub(crate) struct Talk {
-    /// What is published when the client goes without saying so, and how many seconds after that.
-    pub(crate) will: Option<(Publication, u32)>,
+    /// Few clients have one.
+    pub(crate) will: Option<Box<Will>>,
     /// How many seconds its subscriptions outlast its connection.
     pub(crate) session_expiry: u32,
+    /// Whether it does not want to be told in words what was wrong.
+    pub(crate) is_terse: bool,
     /// What has come at QoS 2 and is not released, and whether it is published. Few clients send any.
     received: Received,
+}
+
+/// What is published when a client goes without saying so.
+#[derive(Debug)]
+pub(crate) struct Will {
+    pub(crate) publication: Publication,
+    /// Seconds to wait before that.
+    pub(crate) delay: u32,
 }
 
 type Received = Option<Box<HashMap<NonZeroU16, bool>>>;
@@ -48,6 +59,8 @@ pub(crate) struct Talks {
     /// What has come at QoS 2 from clients that are away and whose sessions are not over.
     received: Mutex<HashMap<(UserId, DeviceId), Received>>,
     wills: Mutex<HashMap<(UserId, DeviceId), oneshot::Sender<PublishNow>>>,
+    /// Up to where devices have acknowledged whose sessions are over, until the store knows.
+    leaving: Mutex<HashMap<(UserId, DeviceId), Seq>>,
 }
 
 impl Talks {
@@ -62,6 +75,32 @@ impl Talks {
             talks.shrink_to_fit();
         }
         talk
+    }
+
+    /// A session is about to be found no more: what it has acknowledged is, until the store knows.
+    pub(crate) fn note_leaving(&self, session: &Session) {
+        let upto = session.acknowledged();
+        if upto > Seq::ZERO && self.by_session.lock().contains_key(&session.id()) {
+            let mut leaving = self.leaving.lock();
+            let known = leaving.entry((session.user().clone(), session.device().clone())).or_default();
+            *known = upto.max(*known);
+        }
+    }
+
+    /// The store knows what a session has acknowledged.
+    pub(crate) fn has_left(&self, session: &Session) {
+        let mut leaving = self.leaving.lock();
+        if !leaving.is_empty() {
+            let key = (session.user().clone(), session.device().clone());
+            if leaving.get(&key).is_some_and(|upto| *upto <= session.acknowledged()) {
+                leaving.remove(&key);
+            }
+        }
+    }
+
+    /// Up to where a device has acknowledged whose last session is just over, if the store may not know.
+    pub(crate) fn left_at(&self, user: &UserId, device: &DeviceId) -> Option<Seq> {
+        self.leaving.lock().get(&(user.clone(), device.clone())).copied()
     }
 
     pub(crate) fn with<T>(&self, session: SessionId, change: impl FnOnce(&mut Talk) -> T) -> Option<T> {
@@ -112,8 +151,8 @@ impl Talks {
 }
 
 impl Talk {
-    pub(crate) fn new(will: Option<(Publication, u32)>, session_expiry: u32) -> Self {
-        Self { will, session_expiry, received: None }
+    pub(crate) fn new(will: Option<Will>, session_expiry: u32, is_terse: bool) -> Self {
+        Self { will: will.map(Box::new), session_expiry, is_terse, received: None }
     }
 
     /// Notes that a message at QoS 2 has come.
