@@ -111,8 +111,8 @@ pub trait Door: Sync {
     /// Brings a device online. A refusal is told in the door's own way.
     fn connect(&self, server: &Server, device: Device<'_>) -> Result<Box<dyn Line>, String>;
 
-    /// How a device is told that its proof does not count.
-    fn refusal(&self) -> &'static str;
+    /// How a device is told that it gives no proof of who it is, and that its proof does not count.
+    fn refusals(&self) -> [&'static str; 2];
 
     /// Whether the server can say why it ends a connection.
     fn says_why(&self) -> bool {

@@ -67,8 +67,8 @@ impl Door for Framed {
         objects::open(self.socket(server), device)
     }
 
-    fn refusal(&self) -> &'static str {
-        "unauthorized"
+    fn refusals(&self) -> [&'static str; 2] {
+        ["unauthorized"; 2]
     }
 
     fn says_what_was_wrong(&self, server: &Server) {

@@ -5,6 +5,7 @@ mod came;
 mod door;
 mod form;
 mod framed;
+mod mqtt;
 mod objects;
 mod promises;
 mod streams;
@@ -15,7 +16,9 @@ mod websocket;
 
 use form::Form::{Json, MessagePack};
 use framed::Framed;
+use mqtt::Mqtt;
 use streams::{Events, Poll};
+use support::mqtt::Version::{V5, V311};
 use websocket::WebSocket;
 
 /// Each promise as a test of each door.
@@ -55,4 +58,6 @@ promises! {
     over_websocket_in_msgpack: WebSocket(MessagePack);
     over_server_sent_events: Events;
     over_long_polls: Poll::default();
+    over_mqtt_311: Mqtt(V311);
+    over_mqtt_5: Mqtt(V5);
 }

@@ -104,8 +104,8 @@ impl Door for Events {
         Ok(Box::new(line))
     }
 
-    fn refusal(&self) -> &'static str {
-        "401"
+    fn refusals(&self) -> [&'static str; 2] {
+        ["401"; 2]
     }
 
     fn says_what_was_wrong(&self, server: &Server) {
@@ -194,8 +194,8 @@ impl Door for Poll {
         Ok(Box::new(PollLine { address, path, token, place, came: after, answer }))
     }
 
-    fn refusal(&self) -> &'static str {
-        "401"
+    fn refusals(&self) -> [&'static str; 2] {
+        ["401"; 2]
     }
 
     fn says_what_was_wrong(&self, server: &Server) {

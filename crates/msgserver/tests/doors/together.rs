@@ -6,24 +6,31 @@ use crate::came::Came;
 use crate::door::{Device, Door};
 use crate::form::Form::{Json, MessagePack};
 use crate::framed::Framed;
+use crate::mqtt::Mqtt;
 use crate::streams::{Events, Poll};
 use crate::support::Server;
+use crate::support::mqtt::{
+    MQTT,
+    Version::{V5, V311},
+};
 use crate::websocket::WebSocket;
 
 const ALL: u64 = 300;
 
 #[test]
 fn one_user_on_all_doors_gets_each_message_on_each_device_once_and_in_order() {
-    let doors: [(&str, &dyn Door); 6] = [
+    let doors: [(&str, &dyn Door); 8] = [
         ("frame", &Framed(Json)),
         ("packed", &Framed(MessagePack)),
         ("tab", &WebSocket(Json)),
         ("app", &WebSocket(MessagePack)),
         ("events", &Events),
         ("poll", &Poll::default()),
+        ("thing", &Mqtt(V311)),
+        ("sensor", &Mqtt(V5)),
     ];
     let directory = tempfile::tempdir().unwrap();
-    let flags = doors.iter().flat_map(|(_, door)| door.flags()).copied().collect::<Vec<_>>();
+    let flags = [&MQTT, Framed(MessagePack).flags()].concat();
     let server = Server::start(directory.path(), &flags);
     // Every device is known before the first message, so that each gets all of them.
     let lines: Vec<_> =
