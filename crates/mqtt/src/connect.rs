@@ -95,7 +95,9 @@ impl Connect {
             let version = if level > 5 { Version::V5 } else { Version::V311 };
             return Err(Refused { version: Some(version), fault: Fault::Version { name, level } });
         };
-        Self::read(version, from).map(Some).map_err(|fault| Refused { version: Some(version), fault })
+        // Who speaks 3.1.1 is not told what is malformed, but left (MQTT-3.1.4-1).
+        let told = (version == Version::V5).then_some(version);
+        Self::read(version, from).map(Some).map_err(|fault| Refused { version: told, fault })
     }
 
     fn read(version: Version, mut from: Reader) -> Result<Self, Fault> {
