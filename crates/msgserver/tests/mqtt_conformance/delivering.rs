@@ -16,8 +16,8 @@ fn payloads(messages: &[Published]) -> Vec<&str> {
 /// [MQTT-2.3.1-4], [MQTT-4.3.2-1], of 5 [MQTT-2.2.1-4], [MQTT-4.3.2-1], [MQTT-4.3.2-2]
 #[test]
 fn what_is_sent_at_qos_1_has_a_packet_id_that_is_in_use_for_nothing_else() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let user = version.either("old", "new");
         let mut mqtt = subscriber(&server, version, user, &[("inbox", 1)]);
         send(&server, user, &["x"; 50]);
@@ -31,8 +31,8 @@ fn what_is_sent_at_qos_1_has_a_packet_id_that_is_in_use_for_nothing_else() {
 /// [MQTT-3.3.1-1], [MQTT-4.4.0-1], [MQTT-4.6.0-1], of 5 [MQTT-4.3.2-3]
 #[test]
 fn what_was_not_acknowledged_comes_again_with_dup_its_packet_id_and_in_order() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let user = version.either("old", "new");
         let connect = Connect::lasting(version, user, "phone");
         let mut mqtt = Mqtt::connect(&server, &connect);
@@ -76,8 +76,8 @@ fn packet_ids_outlive_a_kill() {
 /// [MQTT-4.4.0-1] of 5: only a reconnect brings something again, however long it is not acknowledged.
 #[test]
 fn nothing_is_sent_again_while_the_connection_lives() {
-    let (_directory, server) = server(&["--sessions-ack-timeout", "1s"]);
     for version in VERSIONS {
+        let (_directory, server) = server(&["--sessions-ack-timeout", "1s"]);
         let user = version.either("old", "new");
         let mut mqtt = subscriber(&server, version, user, &[("inbox", 1)]);
         let (mut other, _) = hello(&server, user, "frame");
@@ -94,8 +94,8 @@ fn nothing_is_sent_again_while_the_connection_lives() {
 /// ([MQTT-4.4.0-2]).
 #[test]
 fn what_is_acknowledged_does_not_come_again() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let user = version.either("old", "new");
         let connect = Connect::lasting(version, user, "phone");
         let mut mqtt = Mqtt::connect(&server, &connect);
@@ -118,8 +118,8 @@ fn what_is_acknowledged_does_not_come_again() {
 /// [MQTT-4.3.2-3] of 5: acknowledgements in any order; what stands behind a gap is not forgotten with it.
 #[test]
 fn acknowledgements_may_come_in_any_order() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let user = version.either("old", "new");
         let connect = Connect::lasting(version, user, "phone");
         let mut mqtt = Mqtt::connect(&server, &connect);
@@ -163,8 +163,8 @@ fn no_more_is_sent_than_the_receive_maximum_and_all_else_goes_on() {
 /// [MQTT-4.6.0-5], [MQTT-4.6.0-6]
 #[test]
 fn messages_come_in_the_order_in_which_they_were_published() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         for qos in [0, 1] {
             let topic = format!("t/order/{}/{qos}", version as u8);
             let mut mqtt = subscriber(&server, version, "ada", &[(&topic, qos)]);
@@ -182,8 +182,8 @@ fn messages_come_in_the_order_in_which_they_were_published() {
 /// [MQTT-3.3.1-3]: DUP of what a client publishes says nothing of what others get.
 #[test]
 fn dup_is_not_passed_on() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let mut mqtt = subscriber(&server, version, "ada", &[("t/a", 1)]);
         mqtt.say(&crate::support::mqtt::publish_with(version, 0x0a, 7, "t/a", &[], b"x"));
         assert_eq!(mqtt.puback(), 0);
@@ -194,8 +194,8 @@ fn dup_is_not_passed_on() {
 /// [MQTT-3.3.1-2], [MQTT-4.3.1-1]: what is subscribed to at QoS 0 comes without a packet id, and is acknowledged by TCP.
 #[test]
 fn a_subscription_at_qos_0_needs_no_acknowledgement() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let user = version.either("old", "new");
         let mut mqtt = subscriber(&server, version, user, &[("inbox", 0)]);
         send(&server, user, &["a", "b"]);
@@ -212,8 +212,8 @@ fn a_subscription_at_qos_0_needs_no_acknowledgement() {
 /// [MQTT-4.3.2-3]: an acknowledgement of what was never sent changes nothing.
 #[test]
 fn an_acknowledgement_of_nothing_is_passed_over() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let user = version.either("old", "new");
         let mut mqtt = subscriber(&server, version, user, &[("inbox", 1)]);
         mqtt.say(&puback(4711));

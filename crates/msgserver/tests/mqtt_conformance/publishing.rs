@@ -24,8 +24,8 @@ fn what_is_acknowledged_survives_a_kill() {
 /// [MQTT-3.3.2-1], [MQTT-3.3.2-3]: to a user, to a topic, to everybody.
 #[test]
 fn what_is_published_reaches_whom_it_is_for() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let user = version.either("old", "new");
         let mut mqtt = subscriber(&server, version, user, &[("inbox", 1), ("all", 0), ("t/a/b", 1)]);
         for (topic, from) in [(&*format!("to/{user}"), "inbox"), ("all", "all"), ("t/a/b", "t/a/b")] {
@@ -39,8 +39,8 @@ fn what_is_published_reaches_whom_it_is_for() {
 /// [MQTT-4.3.1-1]: at QoS 0 there is no answer.
 #[test]
 fn nothing_answers_a_publish_at_qos_0() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let mut mqtt = subscriber(&server, version, "ada", &[("t/a", 1)]);
         mqtt.say(&publish_with(version, 0, 0, "t/a", &[], b"x"));
         assert_eq!(mqtt.take(), "x");
@@ -51,8 +51,8 @@ fn nothing_answers_a_publish_at_qos_0() {
 /// [MQTT-4.3.2-5] of 5, [MQTT-4.3.2-2] of 3.1.1: behind its PUBACK a packet id is free for another message.
 #[test]
 fn a_packet_id_that_was_acknowledged_is_free_again() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let mut mqtt = subscriber(&server, version, "ada", &[("t/a", 1)]);
         assert_eq!(mqtt.publish("t/a", "x"), 0);
         mqtt.say(&publish_with(version, 0x0a, 7, "t/a", &[], b"y"));
@@ -127,7 +127,10 @@ fn a_payload_of_json_is_json_everywhere() {
     mqtt.say(&publish_with(V5, 2, 7, "to/ada", &json, b"{\"a\":[1,2]}"));
     assert_eq!(mqtt.puback(), 0);
     let message = mqtt.message();
-    assert_eq!((&*message.payload, message.properties.text(3).as_deref()), ("{\"a\":[1,2]}", Some("application/json")));
+    assert_eq!(
+        (&*message.payload, message.properties.text(3).as_deref()),
+        ("{\"a\":[1,2]}", Some("application/json"))
+    );
     assert_eq!(crate::support::read_frame(&mut frame)["content"], json!({"a": [1, 2]}));
     // Without a type it is a text, whatever it looks like.
     assert_eq!(mqtt.publish("to/ada", "{\"a\":1}"), 0);
@@ -202,9 +205,8 @@ fn a_message_expires_and_says_how_long_it_has() {
     mqtt.leave();
     server.wait_until_away("ada");
     let [_, mut publisher] = clients(&server);
-    let with_expiry = |seconds: u8, payload: &[u8]| {
-        publish_with(V5, 2, 7, "to/ada", &[2, 0, 0, 0, seconds], payload)
-    };
+    let with_expiry =
+        |seconds: u8, payload: &[u8]| publish_with(V5, 2, 7, "to/ada", &[2, 0, 0, 0, seconds], payload);
     for (seconds, payload) in [(1, "over"), (200, "lasts")] {
         publisher.say(&with_expiry(seconds, payload.as_bytes()));
         assert_eq!(publisher.puback(), 0);

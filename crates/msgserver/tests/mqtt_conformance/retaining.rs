@@ -12,8 +12,8 @@ fn publish_retained(mqtt: &mut Mqtt, topic: &str, payload: &str) {
 /// [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-8], of 5 [MQTT-3.3.1-9]: who subscribes gets what was retained last.
 #[test]
 fn who_subscribes_gets_what_was_retained_last() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let topic = version.either("t/state/old", "t/state/new");
         let mut publisher = Mqtt::connect(&server, &Connect::new(version, "eve", "shell"));
         publish_retained(&mut publisher, topic, "first");
@@ -28,8 +28,8 @@ fn who_subscribes_gets_what_was_retained_last() {
 /// [MQTT-3.3.1-6]: of each topic that a wildcard fits.
 #[test]
 fn a_wildcard_gets_the_last_of_each_topic() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let at = version.either("old", "new");
         let mut publisher = Mqtt::connect(&server, &Connect::new(version, "eve", "shell"));
         for place in ["oslo", "rome"] {
@@ -45,8 +45,8 @@ fn a_wildcard_gets_the_last_of_each_topic() {
 /// [MQTT-3.3.1-9], of 5 [MQTT-3.3.1-12]: to who follows already, it comes as any message.
 #[test]
 fn who_follows_already_gets_no_retain_flag() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let topic = version.either("t/state/old", "t/state/new");
         let mut mqtt = subscriber(&server, version, "ada", &[(topic, 1)]);
         publish_retained(&mut mqtt, topic, "x");
@@ -58,8 +58,8 @@ fn who_follows_already_gets_no_retain_flag() {
 /// [MQTT-3.8.4-3] of 3.1.1, [MQTT-3.8.4-4] of 5: subscribing again brings it again.
 #[test]
 fn who_subscribes_again_gets_it_again() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let topic = version.either("t/state/old", "t/state/new");
         let mut publisher = Mqtt::connect(&server, &Connect::new(version, "eve", "shell"));
         publish_retained(&mut publisher, topic, "x");

@@ -8,8 +8,8 @@ use crate::{send, server};
 /// [MQTT-3.1.2-4], [MQTT-3.1.2-5], [MQTT-3.2.2-2], of 5 [MQTT-3.1.2-5], [MQTT-3.1.2-23], [MQTT-3.2.2-3], [MQTT-4.5.0-1]
 #[test]
 fn a_session_goes_on_with_its_subscriptions_and_what_came_meanwhile() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let user = version.either("old", "new");
         let connect = Connect::lasting(version, user, "phone");
         let (mut mqtt, connack) = Mqtt::try_connect(&server, &connect);
@@ -30,8 +30,8 @@ fn a_session_goes_on_with_its_subscriptions_and_what_came_meanwhile() {
 /// [MQTT-3.1.2-6], [MQTT-3.2.2-1], of 5 [MQTT-3.1.2-4], [MQTT-3.2.2-2]
 #[test]
 fn who_begins_anew_has_nothing_of_before() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let user = version.either("old", "new");
         let lasting = Connect::lasting(version, user, "phone");
         let mut mqtt = Mqtt::connect(&server, &lasting);
@@ -53,8 +53,8 @@ fn who_begins_anew_has_nothing_of_before() {
 /// [MQTT-3.1.2-6] of 3.1.1, of 5 [MQTT-4.1.0-2]: a session that ends with its connection is not there afterwards.
 #[test]
 fn a_session_that_was_not_to_be_kept_is_gone() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let user = version.either("old", "new");
         let mut mqtt = Mqtt::connect(&server, &Connect::new(version, user, "phone"));
         mqtt.subscribe(&[("t/a", 1)]);
@@ -64,19 +64,6 @@ fn a_session_that_was_not_to_be_kept_is_gone() {
         let (_, connack) = Mqtt::try_connect(&server, &Connect::lasting(version, user, "phone"));
         assert!(!connack.session_present());
     }
-}
-
-/// [MQTT-4.1.0-2], of 5 also [MQTT-3.1.2-23]: the session is over when its expiry is.
-#[test]
-fn a_session_is_over_when_its_time_is() {
-    let (_directory, server) = server(&[]);
-    let connect = Connect { clean: false, ..Connect::new(V5, "ada", "phone").with(b"\x11\0\0\0\x01") };
-    let mut mqtt = Mqtt::connect(&server, &connect);
-    mqtt.subscribe(&[("t/a", 1)]);
-    mqtt.leave();
-    server.wait_until_away("ada");
-    until(|| (server.http().get("/v1/topics/a")["subscribers"] == 0).then_some(()));
-    assert!(!Mqtt::try_connect(&server, &connect).1.session_present());
 }
 
 /// Section 3.14.2.2.2: DISCONNECT may change how long it is kept.
@@ -96,8 +83,8 @@ fn a_client_may_end_its_session_when_it_leaves() {
 /// [MQTT-3.1.4-2], of 5 [MQTT-3.1.4-3]
 #[test]
 fn the_same_client_id_takes_over_and_the_first_is_told() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let user = version.either("old", "new");
         let connect = Connect::lasting(version, user, "phone");
         let mut first = Mqtt::connect(&server, &connect);
@@ -113,8 +100,8 @@ fn the_same_client_id_takes_over_and_the_first_is_told() {
 /// [MQTT-3.1.3-2]: the session is the client id's of this user, whichever version it speaks.
 #[test]
 fn a_session_is_of_one_user_and_one_client_id() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let connect = Connect::lasting(version, "ada", "phone");
         Mqtt::connect(&server, &connect).leave();
         server.wait_until_away("ada");

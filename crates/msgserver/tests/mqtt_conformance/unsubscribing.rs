@@ -14,8 +14,8 @@ fn reasons(mqtt: &mut Mqtt, filters: &[&str]) -> Vec<u8> {
 /// [MQTT-3.10.4-4], [MQTT-3.10.4-5], [MQTT-3.10.4-6], of 5 also [MQTT-3.11.3-1], [MQTT-3.11.3-2]
 #[test]
 fn each_filter_has_its_reason_and_what_was_not_there_too() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let mut mqtt = subscriber(&server, version, "ada", &[("inbox", 1), ("all", 0), ("t/+", 1)]);
         let filters = ["t/+", "t/a", "inbox", "nowhere", "all", "inbox"];
         let expected = version.either(&[][..], &[0, 0x11, 0, 0x11, 0, 0x11]);
@@ -26,8 +26,8 @@ fn each_filter_has_its_reason_and_what_was_not_there_too() {
 /// [MQTT-3.10.4-1], [MQTT-3.10.4-2]: octet by octet, and nothing new comes afterwards.
 #[test]
 fn what_is_unsubscribed_from_comes_no_more() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let mut mqtt = subscriber(&server, version, "ada", &[("t/a", 1), ("t/+", 1), ("t/b/c", 1)]);
         reasons(&mut mqtt, &["t/+", "t/A", "t/b/+"]);
         assert_eq!(mqtt.publish("t/z", "another"), 0);
@@ -43,8 +43,8 @@ fn what_is_unsubscribed_from_comes_no_more() {
 /// [MQTT-3.10.4-3]: what was sent already is brought to its end.
 #[test]
 fn what_was_sent_before_is_still_acknowledged() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let user = version.either("old", "new");
         let connect = Connect::lasting(version, user, "phone");
         let mut mqtt = Mqtt::connect(&server, &connect);
@@ -83,8 +83,8 @@ fn a_filter_to_unsubscribe_from_is_utf8() {
 /// What is unsubscribed from does not come back with the session.
 #[test]
 fn a_session_goes_on_without_what_was_unsubscribed_from() {
-    let (_directory, server) = server(&[]);
     for version in VERSIONS {
+        let (_directory, server) = server(&[]);
         let user = version.either("old", "new");
         let connect = Connect::lasting(version, user, "phone");
         let mut mqtt = Mqtt::connect(&server, &connect);

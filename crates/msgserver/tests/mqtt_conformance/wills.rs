@@ -132,8 +132,7 @@ fn a_takeover_makes_a_will_due() {
     let mut witness = subscriber(&server, V5, "eve", &[("t/+", 1)]);
     for version in VERSIONS {
         let connect = Connect::new(version, "ada", "phone");
-        let mut first =
-            Mqtt::connect(&server, &connect.clone().with_will(Will::new("t/ada", "taken over")));
+        let mut first = Mqtt::connect(&server, &connect.clone().with_will(Will::new("t/ada", "taken over")));
         let second = Mqtt::connect(&server, &connect);
         assert_eq!(first.end(), version.either(None, Some(0x8e)));
         assert_eq!(witness.take(), "taken over");
