@@ -1,7 +1,7 @@
 //! The doors whose answers are streams of HTTP: Server-Sent Events, and long polls.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
@@ -171,9 +171,16 @@ impl Line for PollLine {
     }
 
     fn leave(self: Box<Self>) {
-        // What it has is said with a last request.
-        if let Ok(mut answer) = self.ask(1) {
-            let _ = answer.read_to_end(&mut Vec::new());
+        // What it has is said with a last request, until nothing of it comes again: the server may still be noting what
+        // the request before has brought.
+        let has = *self.place.lock().unwrap();
+        while let Ok(answer) = self.ask(1) {
+            let lines = answer.lines().map_while(Result::ok);
+            let again =
+                lines.filter_map(|line| serde_json::from_str::<Value>(&line).unwrap()["seq"].as_u64());
+            if again.min().is_none_or(|seq| seq > has) {
+                return;
+            }
         }
     }
 }
