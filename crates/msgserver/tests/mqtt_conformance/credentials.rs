@@ -69,3 +69,15 @@ fn a_will_that_its_client_may_not_publish_is_refused() {
         assert_eq!(mqtt.hear(), None);
     }
 }
+
+/// [MQTT-3.1.2-29] of 5: who asks for no words gets none with PUBACK; CONNACK and DISCONNECT may have them.
+#[test]
+fn who_wants_no_words_gets_the_reason_alone() {
+    let (_directory, server) = server(&[]);
+    for (asked, has_words) in [(&[][..], true), (b"\x17\x01", true), (b"\x17\x00", false)] {
+        let mut mqtt = Mqtt::connect(&server, &Connect::new(V5, "ada", "phone").with(asked));
+        mqtt.say(&crate::support::mqtt::publish(V5, 7, "nowhere", "x"));
+        let answer = mqtt.expect(0x40);
+        assert_eq!((&answer[..3], answer.len() > 4), (&[0, 7, 0x90][..], has_words), "{answer:02x?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! What outlasts a connection (sections 3.1.2, 3.1.4 and 4.1).
 
 use crate::support::mqtt::Version::V5;
-use crate::support::mqtt::{Connect, Mqtt, VERSIONS, packet};
+use crate::support::mqtt::{Connect, Mqtt, VERSIONS, Will, packet};
 use crate::support::until;
 use crate::{send, server};
 
@@ -64,6 +64,28 @@ fn a_session_that_was_not_to_be_kept_is_gone() {
         let (_, connack) = Mqtt::try_connect(&server, &Connect::lasting(version, user, "phone"));
         assert!(!connack.session_present());
     }
+}
+
+/// [MQTT-4.1.0-2], of 5 also [MQTT-3.1.2-23]: the session is over when its expiry is.
+#[test]
+fn a_session_is_over_when_its_time_is() {
+    let (_directory, server) = server(&[]);
+    let connect = Connect { clean: false, ..Connect::new(V5, "ada", "phone").with(b"\x11\0\0\0\x01") };
+    let mut mqtt = Mqtt::connect(&server, &connect);
+    mqtt.subscribe(&[("t/a", 1)]);
+    mqtt.leave();
+    server.wait_until_away("ada");
+    // A will that waits for longer tells that the time is over.
+    let mut witness = crate::subscriber(&server, V5, "eve", &[("t/clock", 1)]);
+    let will = Will { properties: b"\x18\0\0\0\x02".to_vec(), ..Will::new("t/clock", "two seconds") };
+    drop(Mqtt::connect(&server, &Connect::lasting(V5, "eve", "clock").with_will(will)));
+    assert_eq!(witness.take(), "two seconds");
+    let (mut mqtt, connack) = Mqtt::try_connect(&server, &connect);
+    assert!(!connack.session_present());
+    assert_eq!(mqtt.publish("t/a", "not for it any more"), 0);
+    assert_eq!(mqtt.subscribe(&[("t/b", 1)]), [1]);
+    assert_eq!(mqtt.publish("t/b", "for it"), 0);
+    assert_eq!(mqtt.take(), "for it");
 }
 
 /// Section 3.14.2.2.2: DISCONNECT may change how long it is kept.
