@@ -8,7 +8,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use msgserver_benches::{Readers, content, users};
 use msgserver_message::{DeviceId, Message, Seq, SessionId, UserId};
 use msgserver_pool::{
-    CloseReason, Events, Pool, Reactor, ReactorOptions, Session, SessionSetup, ShardedPool,
+    CloseReason, Events, Pool, Reactor, ReactorOptions, Session, SessionSetup, ShardedPool, Terms,
 };
 use msgserver_protocol::{Bar, ClientFrame, Delivery, Encoder, Json};
 
@@ -52,6 +52,7 @@ impl Bench {
             window: 1000,
             standing: None,
             may_publish: false,
+            terms: Terms::default(),
             read_ahead: Vec::new(),
         };
         (Arc::new(self.reactor.session(socket, setup).expect("a socket")), client)

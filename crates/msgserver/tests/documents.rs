@@ -31,15 +31,22 @@ fn tests(source: &str) -> Vec<&str> {
         .collect()
 }
 
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The names of all tests below a directory.
+fn tests_below(directory: &str) -> HashSet<String> {
+    let mut files = Vec::new();
+    sources(&root().join(directory), &mut files);
+    let sources = files.iter().map(|file| std::fs::read_to_string(file).unwrap());
+    sources.flat_map(|source| tests(&source).into_iter().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
 #[test]
 fn each_promise_of_delivery_names_tests_that_exist() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut files = Vec::new();
-    sources(&root.join("crates"), &mut files);
-    let sources: Vec<String> = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
-    let known: HashSet<&str> = sources.iter().flat_map(|source| tests(source)).collect();
-
-    let document = std::fs::read_to_string(root.join("docs/delivery.md")).unwrap();
+    let known = tests_below("crates");
+    let document = std::fs::read_to_string(root().join("docs/delivery.md")).unwrap();
     let mut promises = 0;
     for row in document.lines().filter(|line| line.starts_with("| ") && line.matches(" | ").count() == 2) {
         let held_by = row.rsplit(" | ").next().unwrap().trim_end_matches('|').trim();
@@ -48,8 +55,20 @@ fn each_promise_of_delivery_names_tests_that_exist() {
         }
         promises += 1;
         let named: Vec<&str> = held_by.split(", ").map(|name| name.trim_matches('`')).collect();
-        let missing: Vec<_> = named.iter().filter(|name| !known.contains(*name)).collect();
+        let missing: Vec<_> = named.iter().filter(|name| !known.contains(**name)).collect();
         assert!(missing.is_empty(), "no test is called {missing:?}: {row}");
     }
     assert!(promises > 20, "the tables were not found");
+}
+
+#[test]
+fn the_statements_of_mqtt_name_the_tests_that_there_are() {
+    let tests = tests_below("crates/msgserver/tests/mqtt_conformance");
+    let document = std::fs::read_to_string(root().join("docs/mqtt.md")).unwrap();
+    let named =
+        document.split('`').skip(1).step_by(2).filter(|name| name.contains('_') && !name.contains(' '));
+    let named: HashSet<String> = named.map(str::to_owned).collect();
+    let differ: Vec<_> = named.symmetric_difference(&tests).collect();
+    assert!(differ.is_empty(), "only the document or only the tests have {differ:?}");
+    assert!(tests.len() > 100, "the tests were not found");
 }

@@ -8,12 +8,13 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use msgserver_message::{DeviceId, Seq, UserId};
 use msgserver_persistence::Cursor;
-use msgserver_pool::{CloseReason, Connection, Session, SessionSetup, Standing};
+use msgserver_pool::{CloseReason, Connection, Session, SessionSetup, Standing, Terms};
 use msgserver_protocol::{ByeCode, Cipher, ServerFrame};
 use tokio::time::{Instant, timeout_at};
 
 use crate::core::Core;
 use crate::guest::Guest;
+use crate::mqtt::Talk;
 use crate::occupancy::Place;
 use crate::refusal::Refusal;
 use crate::subscribing::Beginning;
@@ -30,6 +31,18 @@ pub(crate) struct Expected {
     pub(crate) beginning: Beginning,
     /// Its turn to read its inbox.
     pub(crate) turn: Option<Turn>,
+    /// What it has agreed on with its door.
+    pub(crate) agreed: Agreed,
+}
+
+/// What a guest has agreed on with its door, where its protocol lets it say so.
+#[derive(Default)]
+pub(crate) struct Agreed {
+    pub(crate) terms: Terms,
+    /// How many kept messages it takes without having acknowledged them.
+    pub(crate) window: Option<usize>,
+    /// What is kept of it besides its session.
+    pub(crate) talk: Option<Talk>,
 }
 
 impl Core {
@@ -61,7 +74,7 @@ impl Core {
         }
         let following = cursor.as_ref().map_or_else(Vec::new, |cursor| cursor.topics.clone());
         let beginning = self.follow_from_hello(&guest, following).await;
-        Ok(Expected { guest, encoding, place, cursor, beginning, turn })
+        Ok(Expected { guest, encoding, place, cursor, beginning, turn, agreed: Agreed::default() })
     }
 
     /// Brings an expected guest online over its connection. `head` goes before everything else that it is sent.
@@ -100,7 +113,7 @@ impl Core {
         socket: impl Into<Connection>,
         head: Bytes,
     ) -> io::Result<Weak<Session>> {
-        let Expected { guest, encoding, place, cursor, beginning, turn } = expected;
+        let Expected { guest, encoding, place, cursor, beginning, turn, agreed } = expected;
         let access = guest.access;
         let id = self.next_session();
         let (user, device) = (guest.user.clone(), guest.device.clone());
@@ -114,14 +127,18 @@ impl Core {
                 encoding,
                 cipher: guest.cipher.map(|cipher| Box::new(cipher) as Box<dyn Cipher>),
                 outbox_limit: self.settings.outbox_limit,
-                window: self.settings.window,
+                window: agreed.window.unwrap_or(usize::MAX).min(self.settings.window),
                 standing: cursor.as_ref().map(|at| Standing::new(at.acknowledged, at.sent, at.last)),
                 may_publish: guest.may_publish,
+                terms: agreed.terms,
                 read_ahead: guest.read_ahead,
             },
         )?;
         let session = Arc::new(session);
         place.keep();
+        if let Some(talk) = agreed.talk {
+            self.talks.begin(id, talk);
+        }
         if let Some(turn) = turn {
             self.turnstile.reads(id, turn);
         }

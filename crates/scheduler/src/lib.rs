@@ -68,6 +68,7 @@ mod grants;
 mod guest;
 mod intake;
 mod listening;
+mod mqtt;
 mod occupancy;
 mod opening;
 mod passing;

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::agreement::agree;
 use crate::core::Core;
-use crate::entering::Expected;
+use crate::entering::{Agreed, Expected};
 use crate::guest::Guest;
 use crate::occupancy::{Occupancy, Place};
 use crate::refusal::Refusal;
@@ -77,12 +77,15 @@ impl Core {
         if door.encryption.is_none() && door.encoder.inbound().is_silent() && !self.asks_for_proof() {
             // Nothing is asked of such a client, so nothing has to be waited for.
             let (guest, beginning) = (Guest::anonymous(peer), Beginning::default());
-            let expected = Expected { guest, encoding, place, cursor: None, beginning, turn: None };
+            let agreed = Agreed::default();
+            let expected = Expected { guest, encoding, place, cursor: None, beginning, turn: None, agreed };
             if let Err(fault) =
                 socket.into_std().and_then(|socket| core.enter_now(expected, socket, Bytes::new()))
             {
                 tracing::info!(%peer, %fault, "connection lost");
             }
+        } else if let Inbound::Mqtt(_) = door.encoder.inbound() {
+            tokio::spawn(core.open_mqtt(socket, peer, place));
         } else {
             tokio::spawn(
                 async move { core.open(socket, peer, encoding, place, Beforehand::default()).await },
@@ -157,25 +160,16 @@ impl Core {
 
     /// The reason, as clients of a door get it.
     fn farewell(&self, encoding: usize, refusal: Refusal) -> Bytes {
+        // Nothing may be said over MQTT before the client has said in which version.
+        if let Inbound::Mqtt(_) = self.encoders[encoding].inbound() {
+            return Bytes::new();
+        }
         let retry_after_ms = self.return_after(refusal.code());
         refusal.farewell(&self.encoders[encoding], retry_after_ms)
     }
 
     async fn say_farewell(&self, socket: &mut TcpStream, encoding: usize, refusal: Refusal) {
-        let bytes = self.farewell(encoding, refusal);
-        let farewell = async {
-            socket.write_all(&bytes).await?;
-            socket.shutdown().await?;
-            // Closing with unread bytes would reset the connection, and the reason would be lost with it.
-            let mut rest = [0; 512];
-            for _ in 0..64 {
-                if socket.read(&mut rest).await? == 0 {
-                    break;
-                }
-            }
-            io::Result::Ok(())
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+        say_last(socket, &self.farewell(encoding, refusal)).await;
     }
 
     async fn greet(
@@ -285,6 +279,23 @@ impl Core {
         let proven = self.hear(&text, peer, door.encoder.protocol().name()).await?;
         Ok(Guest { cipher: guest.cipher, ..proven })
     }
+}
+
+/// Says the last that a client hears, so that it hears it.
+pub(crate) async fn say_last(socket: &mut TcpStream, bytes: &[u8]) {
+    let farewell = async {
+        socket.write_all(bytes).await?;
+        socket.shutdown().await?;
+        // Closing with unread bytes would reset the connection, and the reason would be lost with it.
+        let mut rest = [0; 512];
+        for _ in 0..64 {
+            if socket.read(&mut rest).await? == 0 {
+                break;
+            }
+        }
+        io::Result::Ok(())
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
 }
 
 /// What a client says in its `hello` goes before what it has said with its request.

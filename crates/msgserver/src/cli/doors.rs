@@ -15,6 +15,7 @@ pub(crate) enum Behind {
     /// The `frame` protocol.
     Frame,
     Http,
+    Mqtt,
     /// What the `[[listener]]` of this number says; the first is 0.
     Listed(usize),
 }
@@ -49,6 +50,7 @@ pub(crate) async fn open(configuration: &Configuration) -> Result<Vec<OpenDoor>,
             "protocol frame, json, with acknowledgements".to_owned(),
         ),
         ("http".to_owned(), configuration.http, Behind::Http, http.to_owned()),
+        ("mqtt".to_owned(), configuration.mqtt, Behind::Mqtt, "MQTT 3.1.1 and 5".to_owned()),
     ];
     for (n, listener) in configuration.listeners.iter().enumerate() {
         let key = format!("listener[{}].address", n + 1);

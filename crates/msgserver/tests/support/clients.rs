@@ -34,6 +34,13 @@ impl Client {
         Self::start(Command::new(python()).args([script, url, subprotocol]).args(headers))
     }
 
+    /// The MQTT client of the Python library `paho-mqtt`.
+    pub fn paho(address: &str, version: &str, user: &str, client_id: &str, options: &Value) -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/mqtt_client.py");
+        let options = options.to_string();
+        Self::start(Command::new(python()).args([script, address, version, user, client_id, &options]))
+    }
+
     /// curl, which shows the head of the answer as well, and gives up in the end.
     pub fn curl(arguments: &[&str]) -> Self {
         Self::start(
@@ -60,6 +67,16 @@ impl Client {
             let line = self.line().unwrap_or_else(|| panic!("no line begins with {start}"));
             if let Some(rest) = line.strip_prefix(start) {
                 return rest.to_owned();
+            }
+        }
+    }
+
+    /// The next object that has this field; others are passed over.
+    pub fn json_with(&mut self, field: &str) -> Value {
+        loop {
+            let object = self.json();
+            if object.get(field).is_some() {
+                return object;
             }
         }
     }

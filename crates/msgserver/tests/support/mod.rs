@@ -10,6 +10,7 @@
 mod application;
 mod clients;
 mod http;
+pub mod mqtt;
 mod redis;
 pub mod tokens;
 

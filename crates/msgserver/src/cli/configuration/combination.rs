@@ -85,7 +85,7 @@ fn webhooks(c: &Configuration, faults: &mut Vec<String>) {
 
 /// Every door that is to be open, by its key.
 fn doors(c: &Configuration) -> Vec<(String, SocketAddr)> {
-    let named = [("listen", c.listen.address), ("frame", c.frame), ("http", c.http)];
+    let named = [("listen", c.listen.address), ("frame", c.frame), ("http", c.http), ("mqtt", c.mqtt)];
     let named = named.map(|(name, address)| (name.to_owned(), address));
     let listed = c.listeners.iter().enumerate();
     let listed = listed.map(|(n, listener)| (format!("listener[{}].address", n + 1), listener.address));

@@ -56,6 +56,9 @@ pub(crate) static SECTIONS: &[Section] = &[
                 Box::new(Address(&mut c.frame))
             }),
             Key::new("http", "HTTP API, WebSocket, SSE; off closes it", |c| Box::new(Address(&mut c.http))),
+            Key::new("mqtt", "MQTT door, 3.1.1 and 5; the usual port is 1883", |c| {
+                Box::new(Address(&mut c.mqtt))
+            }),
         ],
     },
     Section {

@@ -38,6 +38,7 @@ pub(crate) struct Configuration {
     pub(crate) listen: Listener,
     pub(crate) frame: Option<SocketAddr>,
     pub(crate) http: Option<SocketAddr>,
+    pub(crate) mqtt: Option<SocketAddr>,
     /// The webhook that the flags choose.
     pub(crate) webhook: Webhook,
     /// The webhooks that are in the file alone.
@@ -85,6 +86,7 @@ impl Default for Configuration {
             listen: Listener { address: loopback(3366), ..Listener::default() },
             frame: loopback(3367),
             http: loopback(3365),
+            mqtt: None,
             webhook: Webhook::default(),
             webhooks: Vec::new(),
             listeners: Vec::new(),
