@@ -48,11 +48,17 @@ pub struct InvalidAddress {
     right: &'static str,
 }
 
+impl InvalidAddress {
+    pub(crate) fn new(url: &str, right: &'static str) -> Self {
+        Self { url: url.to_owned(), right }
+    }
+}
+
 impl FromStr for Address {
     type Err = InvalidAddress;
 
     fn from_str(url: &str) -> Result<Self, InvalidAddress> {
-        let wrong = |right| InvalidAddress { url: url.to_owned(), right };
+        let wrong = |right| InvalidAddress::new(url, right);
         let (scheme, rest) = url
             .split_once("://")
             .filter(|(scheme, _)| matches!(*scheme, "tcp" | "tls" | "ws" | "wss"))

@@ -158,6 +158,7 @@ impl Builder {
             takes_orders: true,
             requests: Requests::following(self.topics.into_iter().collect()),
             closing: Vec::new(),
+            has_left_one: false,
             trouble,
         };
         tokio::spawn(connection.stay());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::{SinkExt, StreamExt};
 use msgserver_message::{DeviceId, Seq, UserId};
-use msgserver_protocol::{ClientFrame, Hello, ServerFrame};
+use msgserver_protocol::{ByeCode, ClientFrame, Hello, ServerFrame};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
@@ -56,6 +56,8 @@ pub(crate) struct Connection {
     pub(crate) requests: Requests,
     /// Who waits for the end.
     pub(crate) closing: Vec<oneshot::Sender<()>>,
+    /// Whether a connection of this client may still come online although it was given up.
+    pub(crate) has_left_one: bool,
     /// What went wrong last, for those whose time is over.
     pub(crate) trouble: watch::Sender<String>,
 }
@@ -105,7 +107,10 @@ impl Connection {
         };
         let Opened { line, welcome, told } = match opened {
             Ok(opened) => opened,
-            Err(end) => return end,
+            Err(end) => {
+                self.has_left_one = true;
+                return end;
+            }
         };
         waits.reset();
         let State::Online { resumed, .. } = welcome.state else { return lost("no welcome") };
@@ -153,8 +158,13 @@ impl Connection {
         !self.closing.is_empty() || !self.takes_orders && !self.tray.is_wanted()
     }
 
-    pub(crate) fn has_other_tokens(&self) -> bool {
-        matches!(self.who.token, Token::From(_))
+    /// What a `bye` means for a session that was online.
+    pub(crate) fn bye(&mut self, code: ByeCode, detail: String, retry_after_ms: Option<u64>) -> End {
+        // The server may have come to an earlier hello of ours only now, and that is nobody else.
+        if code == ByeCode::Replaced && std::mem::take(&mut self.has_left_one) {
+            return lost(detail);
+        }
+        bye(code, detail, retry_after_ms, matches!(self.who.token, Token::From(_)))
     }
 
     pub(crate) fn trouble(&self, detail: String) {

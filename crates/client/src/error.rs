@@ -23,6 +23,9 @@ pub enum Error {
         /// Why not.
         detail: String,
     },
+    /// A key cannot stand in a header of HTTP.
+    #[error("the key has characters that no header may have; a key is one line of visible ASCII")]
+    Key,
     /// The place where a device stands could not be read or kept. What was not kept is not acknowledged.
     #[error("the position: {0}")]
     Position(#[from] io::Error),

@@ -2,7 +2,8 @@
 //! connections and restarts on either side; and publishing that counts once, however often it had to be tried.
 //!
 //! A [`Client`] speaks the `frame` protocol over TCP or WebSocket, each in the clear or within TLS ([`Address`]). It
-//! is two halves: [`Messages`] is what arrives, [`Client`] is by what an application asks for something.
+//! is two halves: [`Messages`] is what arrives, [`Client`] is by what an application asks for something. Who only publishes
+//! needs no session, and uses a [`Publisher`], which speaks HTTP.
 //!
 //! ```no_run
 //! use msgserver_client::{Client, Content, DeviceId, FilePosition, Publication, UserId};
@@ -47,10 +48,12 @@ mod client;
 mod connection;
 mod end;
 mod error;
+mod http;
 mod line;
 mod messages;
 mod position;
 mod publication;
+mod publisher;
 mod requests;
 mod session;
 mod standing;
@@ -70,5 +73,6 @@ pub use msgserver_message::{
 pub use msgserver_protocol::{ByeCode, ErrorCode};
 pub use position::{FilePosition, Position, Unkept};
 pub use publication::{Publication, Published};
+pub use publisher::Publisher;
 pub use state::State;
 pub use trust::Trust;

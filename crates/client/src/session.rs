@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout
 
 use crate::Message;
 use crate::connection::Connection;
-use crate::end::{End, bye, lost};
+use crate::end::{End, lost};
 use crate::line::{Line, Say};
 use crate::requests::Answer;
 use crate::standing::Verdict;
@@ -176,7 +176,7 @@ impl<'a> Session<'a> {
                 Ok(())
             }
             ServerFrame::Bye { code, detail, retry_after_ms } => {
-                Err(bye(code, detail, retry_after_ms, self.of.has_other_tokens()))
+                Err(self.of.bye(code, detail, retry_after_ms))
             }
             answer => {
                 let is_published = matches!(answer, ServerFrame::Published { .. });
