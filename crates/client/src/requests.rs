@@ -140,7 +140,7 @@ impl Requests {
         let _ = reply.send(refusal.map_or(Ok(()), |(code, detail)| Err(Error::Refused { code, detail })));
     }
 
-    /// Gives back what is no answer to anything that was asked for. Whether something is to be said again.
+    /// Takes what the server says of requests.
     pub(crate) fn answer(&mut self, frame: ServerFrame) -> Answer {
         match frame {
             ServerFrame::Published { reference, id, state } => {
@@ -193,4 +193,85 @@ pub(crate) enum Answer {
     Lost(String),
     /// It is about nothing that the application has asked for.
     None(String),
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that meets an error has to end")]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use tokio::sync::Semaphore;
+    use tokio::sync::oneshot::Receiver;
+
+    fn publish(requests: &mut Requests) -> (u64, Receiver<Result<Published, Error>>) {
+        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let (reply, answer) = oneshot::channel();
+        (requests.publish("{}".into(), room, reply), answer)
+    }
+
+    fn subscribe(requests: &mut Requests, topic: &str) -> Receiver<Result<(), Error>> {
+        let (reply, answer) = oneshot::channel();
+        requests.ask(ClientFrame::Subscribe { topic: TopicFilter::new(topic).unwrap(), history: 0 }, reply);
+        answer
+    }
+
+    fn refusal(code: ErrorCode, reference: Option<u64>) -> ServerFrame {
+        let reference = reference.map(serde_json::Value::from);
+        ServerFrame::Error { code, detail: "why".to_owned(), reference }
+    }
+
+    #[test]
+    fn what_is_not_answered_is_said_again_in_order_and_what_nobody_waits_for_is_not() {
+        let mut requests = Requests::default();
+        let (first, mut answer) = publish(&mut requests);
+        let (_, given_up) = publish(&mut requests);
+        let (third, _answer) = publish(&mut requests);
+        drop(given_up);
+        let again = requests.begin_connection();
+        let said = |reference| requests.frame(reference).unwrap();
+        assert_eq!(again, [said(first), said(third)]);
+
+        let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
+        let published =
+            |state: &str| ServerFrame::Published { reference: first.into(), id, state: state.to_owned() };
+        assert_eq!(requests.answer(published("accepted")), Answer::Taken);
+        assert_eq!(answer.try_recv().unwrap().unwrap().id, id);
+        assert_eq!(requests.begin_connection().len(), 1);
+        // Of what is not known any more, and of a state that is none.
+        assert_eq!(requests.answer(published("eaten")), Answer::Taken);
+    }
+
+    #[test]
+    fn what_is_refused_for_now_waits_and_what_is_refused_for_good_does_not() {
+        let mut requests = Requests::default();
+        let ((passing, _answer), (wrong, mut answer)) = (publish(&mut requests), publish(&mut requests));
+        let later = requests.answer(refusal(ErrorCode::Overloaded, Some(passing)));
+        assert_eq!(later, Answer::Later("why".to_owned()));
+        assert_eq!(requests.answer(refusal(ErrorCode::Invalid, Some(wrong))), Answer::Taken);
+        assert!(matches!(answer.try_recv().unwrap(), Err(Error::Refused { code: ErrorCode::Invalid, .. })));
+        assert!(!requests.awaits_answers());
+        assert_eq!(requests.again().len(), 1);
+        assert!(requests.awaits_answers());
+    }
+
+    #[test]
+    fn a_topic_is_followed_with_the_pong_behind_it_and_not_with_an_earlier_one() {
+        let mut requests = Requests::default();
+        requests.ping();
+        let (mut first, mut second) = (subscribe(&mut requests, "a"), subscribe(&mut requests, "b"));
+        assert!(requests.next_asked().is_some() && requests.next_asked().is_none());
+        requests.pong();
+        assert!(first.try_recv().is_err());
+        requests.pong();
+        first.try_recv().unwrap().unwrap();
+        assert_eq!(requests.followed(), [TopicFilter::new("a").unwrap()]);
+
+        assert!(requests.next_asked().is_some());
+        assert_eq!(requests.answer(refusal(ErrorCode::Forbidden, None)), Answer::Taken);
+        requests.pong();
+        assert!(matches!(second.try_recv().unwrap(), Err(Error::Refused { code: ErrorCode::Forbidden, .. })));
+        assert_eq!(requests.followed().len(), 1);
+        assert_eq!(requests.answer(refusal(ErrorCode::Forbidden, None)), Answer::None("why".to_owned()));
+        assert_eq!(requests.answer(refusal(ErrorCode::Overloaded, None)), Answer::Lost("why".to_owned()));
+    }
 }
