@@ -44,7 +44,21 @@ pub(crate) fn readable(mut response: Response<Vec<u8>>, origin: Option<&str>) ->
 /// The client for browsers. Every page may load it: what it may do is asked when it connects.
 #[cfg(feature = "websocket")]
 pub(crate) fn browser_client() -> Response<Vec<u8>> {
-    let mut response = ok("text/javascript; charset=utf-8", include_str!("../browser/client.js"));
+    let mut response = for_any_page("text/javascript; charset=utf-8", include_str!("../browser/client.js"));
+    // Where Deno, and editors that know of it, look for types.
+    response.headers_mut().insert("x-typescript-types", HeaderValue::from_static("/client.d.ts"));
+    response
+}
+
+/// The types of the client for browsers.
+#[cfg(feature = "websocket")]
+pub(crate) fn browser_client_types() -> Response<Vec<u8>> {
+    for_any_page("application/typescript; charset=utf-8", include_str!("../browser/client.d.ts"))
+}
+
+#[cfg(feature = "websocket")]
+fn for_any_page(kind: &'static str, text: &'static str) -> Response<Vec<u8>> {
+    let mut response = ok(kind, text);
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

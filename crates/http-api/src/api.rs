@@ -21,10 +21,13 @@ use crate::figures::{Figure, MoreFigures};
 use crate::line::Line;
 use crate::problem::Problem;
 use crate::routes::{Call, Needs, SEED_PATH, find};
-#[cfg(feature = "websocket")]
-use crate::{answer::browser_client, websocket};
 #[cfg(feature = "sse")]
 use crate::{answer::readable, streams};
+#[cfg(feature = "websocket")]
+use crate::{
+    answer::{browser_client, browser_client_types},
+    websocket,
+};
 use crate::{batch, body, connections, figures, messages, revocations, seed, topics, users};
 #[cfg(any(feature = "websocket", feature = "sse"))]
 use crate::{
@@ -254,6 +257,8 @@ impl HttpApi {
             }
             #[cfg(feature = "websocket")]
             Call::BrowserClient => Ok(browser_client()),
+            #[cfg(feature = "websocket")]
+            Call::BrowserClientTypes => Ok(browser_client_types()),
         }
     }
 

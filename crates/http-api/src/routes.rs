@@ -37,6 +37,8 @@ pub(crate) enum Call {
     Acknowledge,
     #[cfg(feature = "websocket")]
     BrowserClient,
+    #[cfg(feature = "websocket")]
+    BrowserClientTypes,
 }
 
 /// What somebody has to show for a call, if the server asks for anything.
@@ -58,7 +60,7 @@ impl Call {
         match self {
             Self::Alive | Self::Ready => Needs::Nothing,
             #[cfg(feature = "websocket")]
-            Self::WebSocket | Self::BrowserClient => Needs::Nothing,
+            Self::WebSocket | Self::BrowserClient | Self::BrowserClientTypes => Needs::Nothing,
             #[cfg(feature = "sse")]
             Self::Events | Self::Poll | Self::Acknowledge => Needs::Nothing,
             Self::OpenApi => Needs::Anything,
@@ -122,6 +124,8 @@ pub(crate) const ROUTES: &[(&str, &str, Call)] = &[
     ("POST", "/v1/ack", Call::Acknowledge),
     #[cfg(feature = "websocket")]
     ("GET", "/client.js", Call::BrowserClient),
+    #[cfg(feature = "websocket")]
+    ("GET", "/client.d.ts", Call::BrowserClientTypes),
     ("POST", SEED_PATH, Call::SendAsOfOld),
 ];
 

@@ -175,3 +175,41 @@ fn each_client_of_a_browser_gets_each_message_once_whatever_happens() {
         }
     }
 }
+
+/// The package for npm, in a directory of its own, as a program has it.
+#[test]
+fn the_package_for_npm_is_what_the_server_serves_and_has_what_its_types_say() {
+    let directory = tempdir().unwrap();
+    let server = Server::start(directory.path(), &["--store", "memory"]);
+    let package = directory.path().join("node_modules/msgserver-client");
+    std::fs::create_dir_all(&package).unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../http-api/browser");
+    let manifest = std::fs::read_to_string(source.join("package.json")).unwrap();
+    std::fs::write(package.join("package.json"), &manifest).unwrap();
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    for file in manifest["files"].as_array().unwrap() {
+        let file = file.as_str().unwrap();
+        let (status, served) = server.request("GET", &format!("/{file}"), None, None);
+        assert_eq!((status, &*served), (200, &*std::fs::read_to_string(source.join(file)).unwrap()));
+        std::fs::write(package.join(file), served).unwrap();
+    }
+    let names = r#"
+        import * as client from "msgserver-client";
+        const types = (await import("node:fs")).readFileSync(process.argv[1], "utf8");
+        const said = [...types.matchAll(/^export (?:function|class) (\w+)/gm)].map((found) => found[1]);
+        const members = [...types.split("export class Connection")[1].matchAll(/^  (?:readonly )?(\w+)[(:]/gm)];
+        const connection = new client.Connection("http://127.0.0.1:1", {});
+        const missing = members.map((found) => found[1]).filter((name) => !(name in connection));
+        connection.close();
+        console.log(JSON.stringify([Object.keys(client).sort(), said.sort(), members.length, missing]));
+    "#;
+    let output = Command::new("node")
+        .current_dir(directory.path())
+        .args(["--input-type=module", "-e", names, "node_modules/msgserver-client/client.d.ts"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let fault = String::from_utf8_lossy(&output.stderr);
+    let said: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said} {fault}"));
+    assert_eq!(said, json!([["Connection", "connect"], ["Connection", "connect"], 6, []]));
+}

@@ -81,6 +81,32 @@ fn a_line_that_is_refused_is_named_and_the_others_are_sent() {
     assert_eq!(send.wait().unwrap().code(), Some(1));
 }
 
+#[test]
+fn send_waits_for_a_server_that_is_away_and_what_it_sends_counts_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = Server::start(directory.path(), &["--store", "memory"]);
+    let http = server.address("http").to_owned();
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    let url = format!("http://{http}");
+    let mut send =
+        command(&["send", "--url", &url, "--deadline", "60s", "--to", "ada", "hello"]).spawn().unwrap();
+    let mut said = BufReader::new(send.stderr.take().unwrap()).lines();
+    let line = said.next().unwrap().unwrap();
+    assert!(line.starts_with(&url) && line.contains("refused") && line.contains("trying again"), "{line}");
+    let server = Server::start(directory.path(), &["--store", "memory", "--http", &http]);
+    let output = send.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stdout.ends_with(b" accepted\n"), "{output:?}");
+    let (mut phone, _) = hello(&server, "ada", "phone");
+    assert_eq!(contents(&mut phone, 1), ["hello"]);
+    support::assert_no_more(&mut phone);
+
+    let output = command(&["send", "--url", "tcp://127.0.0.1:1", "--to", "ada", "hello"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("--url") && said.contains("http://127.0.0.1:3365"), "{said}");
+}
+
 /// `msgserver listen` as ada, with a state file.
 struct Listen {
     child: Child,

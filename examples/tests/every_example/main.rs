@@ -24,6 +24,7 @@ macro_rules! examples {
 
 examples![
     authentication,
+    client,
     codec_alone,
     filter,
     frame_client,
@@ -36,6 +37,7 @@ examples![
     own_queue,
     own_serializer,
     parameters,
+    publisher,
     queue_alone,
     scheduler_settings,
     several_users,
@@ -390,4 +392,42 @@ fn store_alone() {
     let second = run();
     assert_eq!(second[0], "phone is known: true, and has seen up to 1");
     assert_eq!(second[3..], [r#"2: "two""#, r#"3: "one""#, r#"4: "two""#, "1 still waits"]);
+}
+
+fn client() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = start!("stopping", ANY, directory.path().join("inboxes").display());
+    let (url, position) = (format!("tcp://{}", server.address()), directory.path().join("position"));
+    let start = || start!("client", url, "ada", position.display(), "news/+");
+    let mut client = start();
+    server.say("@ada hello");
+    assert_eq!(client.line(), r#""hello""#);
+    until(|| fs::read_to_string(&position).is_ok_and(|place| place.contains(r#""seq":1"#)).then_some(()));
+    client.kill();
+    server.say("@ada while away");
+    let mut client = start();
+    // What the first one has printed does not come again.
+    assert_eq!(client.line(), r#""while away""#);
+    server.say("@ada and now");
+    assert_eq!(client.line(), r#""and now""#);
+    client.signal("-INT");
+    assert!(client.end().success());
+}
+
+fn publisher() {
+    let server = start!("http_api", ANY, ANY, "KEY");
+    server.address();
+    let url = format!("http://{}", server.address());
+    let run = |key: &str| {
+        let mut publisher = Command::new(env!("CARGO_BIN_EXE_publisher"));
+        let output = publisher.args([&*url, "one", "two"]).env("MSGSERVER_API_KEY", key).output().unwrap();
+        let [printed, said] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.success(), printed, said)
+    };
+    let (is_well, printed, said) = run("KEY");
+    assert!(is_well, "{said}");
+    // Of a server without a store.
+    assert_eq!(printed.lines().filter(|line| line.ends_with(" queued")).count(), 2, "{printed}");
+    let (is_well, _, said) = run("WRONG");
+    assert!(!is_well && said.contains("401"), "{said}");
 }

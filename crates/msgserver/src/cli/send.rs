@@ -1,10 +1,13 @@
-//! `msgserver send`.
+//! `msgserver send`: the client crate's publisher, on a terminal.
 
 use std::io::{BufRead, Write};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Value, json};
+use msgserver_client::{Error, Publication, Published, Publisher, Trust};
+use msgserver_message::{Content, Topic, UserId};
+use tokio::sync::mpsc::{Receiver, channel};
 
 use super::Fault;
 
@@ -22,85 +25,85 @@ pub(crate) struct Send {
     api_key: Option<String>,
     /// To one user
     #[arg(long, value_name = "USER", conflicts_with_all = ["all", "topic"], required_unless_present_any = ["all", "topic"])]
-    to: Option<String>,
+    to: Option<UserId>,
     /// To everybody who is connected
     #[arg(long, conflicts_with = "topic")]
     all: bool,
     /// To who follows a topic
     #[arg(long, value_name = "TOPIC")]
-    topic: Option<String>,
+    topic: Option<Topic>,
+    /// Try so long, under one id, when the server is away or overloaded
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    deadline: Duration,
+    /// The certificates of the authorities that may vouch for the server, in PEM; the system's unless said
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// What to say; `-` sends each line of standard input, in order, and prints an id and a state for each
     text: String,
 }
 
 impl Send {
     pub(crate) fn run(self) -> Result<(), Fault> {
-        let publisher = Publisher {
-            agent: ureq::Agent::config_builder().http_status_as_error(false).build().into(),
-            url: format!("{}/v1/messages", self.url.trim_end_matches('/')),
-            bearer: self.api_key.map(|key| format!("Bearer {key}")),
-            to: match (self.to, self.topic) {
-                (Some(user), _) => json!({"user": user}),
-                (_, Some(topic)) => json!({"topic": topic}),
-                _ => json!({"all": true}),
-            },
-        };
-        if self.text == "-" { publisher.publish_lines() } else { publisher.publish(&self.text) }
-    }
-}
-
-/// Says the same target everything.
-struct Publisher {
-    agent: ureq::Agent,
-    url: String,
-    bearer: Option<String>,
-    to: Value,
-}
-
-impl Publisher {
-    fn message(&self, text: &str) -> Value {
-        json!({"to": self.to, "content": text})
+        let publisher = self.publisher()?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::failed)?;
+        let done = runtime.block_on(async {
+            if self.text != "-" {
+                return print(publisher.publish(&self.publication(&self.text)).await.map_err(failed)?);
+            }
+            self.publish_lines(&publisher).await
+        });
+        // Whoever reads standard input is not to be waited for.
+        runtime.shutdown_background();
+        done
     }
 
-    fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
-        let url = format!("{}{path}", self.url);
-        let mut request = self.agent.post(&url);
-        if let Some(bearer) = &self.bearer {
-            request = request.header("Authorization", bearer);
+    fn publisher(&self) -> Result<Publisher, Fault> {
+        let trust = self.ca.as_ref().map_or(Ok(Trust::System), Trust::authorities);
+        let trust = trust.map_err(|fault| Fault::Failed(format!("--ca {fault}")))?;
+        let publisher = Publisher::trusting(&self.url, &trust).map_err(|fault| match fault {
+            Error::Address(fault) => Fault::Usage(vec![format!("--url: {fault}")]),
+            fault => Fault::failed(fault),
+        })?;
+        let url = self.url.clone();
+        let publisher = publisher.deadline(self.deadline).on_retry(move |detail, wait| {
+            eprintln!("{url}: {detail}; trying again in {} ms", wait.as_millis());
+        });
+        let Some(key) = &self.api_key else { return Ok(publisher) };
+        publisher.key(key).map_err(|fault| Fault::Usage(vec![format!("--api-key: {fault}")]))
+    }
+
+    fn publication(&self, text: &str) -> Publication {
+        let content = Content::text(text);
+        match (&self.to, &self.topic) {
+            (Some(user), _) => Publication::to_user(user.clone(), content),
+            (_, Some(topic)) => Publication::to_topic(topic.clone(), content),
+            _ => Publication::to_all(content),
         }
-        let mut response = request
-            .send_json(body)
-            .map_err(|fault| Fault::failed(format!("{url}: {fault}; is a server running there?")))?;
-        let answer: Value = response.body_mut().read_json().map_err(Fault::failed)?;
-        if response.status() == 202 { Ok(answer) } else { Err(Fault::Failed(refusal(&answer))) }
-    }
-
-    fn publish(&self, text: &str) -> Result<(), Fault> {
-        print(&self.post("", &self.message(text))?)
     }
 
     /// What waits goes together, and the next when that is answered: so nothing is overtaken, and a lone line waits
     /// for no other.
-    fn publish_lines(&self) -> Result<(), Fault> {
-        let (put, lines) = sync_channel(LINES);
+    async fn publish_lines(&self, publisher: &Publisher) -> Result<(), Fault> {
+        let (put, mut lines) = channel(LINES);
         std::thread::spawn(move || {
             for line in std::io::stdin().lock().lines() {
-                if put.send(line).is_err() {
+                if put.blocking_send(line).is_err() {
                     return;
                 }
             }
         });
         let (mut sent, mut refused) = (0, 0);
-        while let Some(batch) = next_batch(&lines)? {
-            let messages: Vec<_> = batch.iter().map(|text| self.message(text)).collect();
-            let results = self.post("/batch", &messages.into())?;
-            for result in results.as_array().into_iter().flatten() {
+        while let Some(batch) = next_batch(&mut lines).await? {
+            let publications: Vec<_> = batch.iter().map(|text| self.publication(text)).collect();
+            for result in publisher.publish_all(&publications).await.map_err(failed)? {
                 sent += 1;
-                if result["id"].is_string() {
-                    print(result)?;
-                } else {
-                    refused += 1;
-                    eprintln!("line {sent}: {}", refusal(result));
+                match result {
+                    Ok(published) => print(published)?,
+                    Err(error) => {
+                        refused += 1;
+                        eprintln!("line {sent}: {}", refusal(&error));
+                    }
                 }
             }
         }
@@ -113,8 +116,8 @@ impl Publisher {
 }
 
 /// The lines that wait, at least one; nothing at the end.
-fn next_batch(lines: &Receiver<std::io::Result<String>>) -> Result<Option<Vec<String>>, Fault> {
-    let Ok(first) = lines.recv() else { return Ok(None) };
+async fn next_batch(lines: &mut Receiver<std::io::Result<String>>) -> Result<Option<Vec<String>>, Fault> {
+    let Some(first) = lines.recv().await else { return Ok(None) };
     let first = first.map_err(unreadable)?;
     let mut bytes = first.len();
     let mut batch = vec![first];
@@ -131,12 +134,18 @@ fn unreadable(fault: std::io::Error) -> Fault {
     Fault::Failed(format!("standard input: {fault}"))
 }
 
-fn refusal(problem: &Value) -> String {
-    let detail = problem["detail"].as_str().unwrap_or("no reason was given");
-    format!("refused with {}: {detail}", problem["status"])
+fn refusal(error: &Error) -> String {
+    match error {
+        Error::Status { status, detail, .. } => format!("refused with {status}: {detail}"),
+        error => error.to_string(),
+    }
 }
 
-fn print(standing: &Value) -> Result<(), Fault> {
-    let field = |name: &str| standing[name].as_str().unwrap_or("?");
-    writeln!(std::io::stdout(), "{} {}", field("id"), field("state")).map_err(Fault::failed)
+fn failed(error: Error) -> Fault {
+    Fault::Failed(refusal(&error))
+}
+
+fn print(published: Published) -> Result<(), Fault> {
+    let Published { id, state, .. } = published;
+    writeln!(std::io::stdout(), "{id} {}", state.as_str()).map_err(Fault::failed)
 }
