@@ -62,6 +62,7 @@ impl Crowd {
             window: 1000,
             standing: None,
             may_publish: false,
+            terms: Terms::default(),
             read_ahead: Vec::new(),
         }
     }
