@@ -95,7 +95,8 @@ impl Reactor {
     /// # Errors
     /// What the system says of the socket.
     pub fn session(&self, connection: impl Into<Connection>, setup: SessionSetup) -> io::Result<Session> {
-        Ok(Session::new(setup, Socket::new(connection.into())?))
+        let (socket, channel, unsent) = Socket::new(connection.into())?;
+        Ok(Session::new(setup, socket, channel, unsent))
     }
 
     /// Begins to read from a session's socket and to write what it would not take.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bytes::Bytes;
 use msgserver_message::{DeviceId, MessageId, Seq, SessionId, Timestamp, Topic, TopicFilter, UserId};
 use msgserver_protocol::{Acknowledgement, Cipher, Delivery, Encoder, Partial};
+use msgserver_tls::{Broken, Came, Channel};
 use parking_lot::Mutex;
 
 use crate::outbox::Outbox;
@@ -59,6 +60,7 @@ pub struct Session {
     encoding: u16,
     has_inbox: bool,
     may_publish: bool,
+    has_tls: bool,
     outbox_limit: u32,
     window: u32,
     /// Second, of the reactor's clock, in which something was last read.
@@ -72,7 +74,10 @@ pub struct Session {
 
 #[derive(Default)]
 struct State {
+    /// What waits is sealed already: it has to go out in the order in which it was sealed.
     outbox: Outbox,
+    /// TLS, if it is spoken. Plain sessions pay 8 bytes.
+    channel: Option<Box<Channel>>,
     /// Where it stands in its user's inbox. Most sessions of a large server may have none: they pay 8 bytes.
     standing: Option<Box<Standing>>,
     /// What it follows. Most sessions follow nothing: they pay 8 bytes.
@@ -92,7 +97,17 @@ impl State {
 }
 
 impl Session {
-    pub(crate) fn new(setup: SessionSetup, socket: Socket) -> Self {
+    pub(crate) fn new(
+        setup: SessionSetup,
+        socket: Socket,
+        channel: Option<Box<Channel>>,
+        unsent: Vec<u8>,
+    ) -> Self {
+        let has_tls = channel.is_some();
+        let mut outbox = Outbox::default();
+        if !unsent.is_empty() {
+            outbox.put(unsent.into());
+        }
         Self {
             id: setup.id,
             user: setup.user,
@@ -101,12 +116,18 @@ impl Session {
             encoding: u16::try_from(setup.encoding).expect("there are few encodings"),
             has_inbox: setup.standing.is_some(),
             may_publish: setup.may_publish,
+            has_tls,
             outbox_limit: u32::try_from(setup.outbox_limit).unwrap_or(u32::MAX),
             window: u32::try_from(setup.window).unwrap_or(u32::MAX).max(1),
             heard: AtomicU32::new(0),
             cipher: setup.cipher,
             socket,
-            state: Mutex::new(State { standing: setup.standing.map(Box::new), ..State::default() }),
+            state: Mutex::new(State {
+                outbox,
+                channel,
+                standing: setup.standing.map(Box::new),
+                ..State::default()
+            }),
             inbound: Mutex::new((!setup.read_ahead.is_empty()).then(|| {
                 let mut ahead = Box::<Partial>::default();
                 ahead.extend(&setup.read_ahead);
@@ -262,7 +283,11 @@ impl Session {
     /// Puts bytes before all that is said from now on, without writing yet: [`Session::flush`] does. For what has
     /// to be the first thing that a client hears.
     pub fn begin(&self, bytes: Bytes) {
-        self.state.lock().outbox.put(bytes);
+        let state = &mut *self.state.lock();
+        match seal(state, bytes) {
+            Ok(bytes) => state.outbox.put(bytes),
+            Err(fault) => self.end(state, fault),
+        }
     }
 
     fn window_is_full(&self, state: &State) -> bool {
@@ -331,13 +356,30 @@ impl Session {
     }
 
     fn write(&self, state: &mut State, bytes: Bytes) -> bool {
-        match state.outbox.write(&self.socket, bytes) {
-            Ok(()) => true,
-            Err(e) => {
-                self.end(state, CloseReason::Failed(e.kind()));
-                false
-            }
+        let written = seal(state, bytes).and_then(|bytes| {
+            state.outbox.write(&self.socket, bytes).map_err(|fault| CloseReason::Failed(fault.kind()))
+        });
+        written.map_err(|reason| self.end(state, reason)).is_ok()
+    }
+
+    /// Whether what comes has to be opened before it is understood.
+    pub(crate) const fn has_tls(&self) -> bool {
+        self.has_tls
+    }
+
+    /// Opens what has come under TLS, and answers what is TLS's own.
+    pub(crate) fn open(&self, bytes: &mut [u8], plain: &mut Vec<u8>) -> Result<Came, CloseReason> {
+        let mut state = self.state.lock();
+        let Some(channel) = &mut state.channel else { return Ok(Came::More) };
+        let mut answer = Vec::new();
+        let came = channel.take(bytes, plain, &mut answer);
+        if !answer.is_empty()
+            && state.end.is_none()
+            && let Err(fault) = state.outbox.write(&self.socket, answer.into())
+        {
+            return Err(CloseReason::Failed(fault.kind()));
         }
+        came.map_err(|fault| broken(&fault))
     }
 
     /// The last kept message that was taken, [`Seq::ZERO`] of a session without an inbox.
@@ -507,7 +549,9 @@ impl Session {
     /// Sends a last frame, as far as the socket takes it at once, and closes.
     pub fn close_with(&self, last: Bytes, reason: CloseReason) {
         let mut state = self.state.lock();
-        if state.end.is_none() {
+        if state.end.is_none()
+            && let Ok(last) = seal(&mut state, last)
+        {
             let _ = state.outbox.write(&self.socket, last);
         }
         self.end(&mut state, reason);
@@ -516,9 +560,19 @@ impl Session {
     fn end(&self, state: &mut State, reason: CloseReason) {
         if state.end.is_none() {
             state.end = Some(reason);
+            self.part(state);
             state.outbox.clear();
             // The reactor sees the end of the stream and removes the session; nobody else has to be woken.
             let _: io::Result<()> = self.socket.shutdown();
+        }
+    }
+
+    /// Tells a client of TLS that nothing more comes: else it might take the end for somebody's who cuts messages off.
+    fn part(&self, state: &mut State) {
+        let Some(channel) = state.channel.as_mut().filter(|_| state.outbox.is_empty()) else { return };
+        let mut farewell = Vec::new();
+        if channel.close(&mut farewell).is_ok() {
+            let _ = state.outbox.write(&self.socket, farewell.into());
         }
     }
 
@@ -529,6 +583,19 @@ impl Session {
     pub(crate) fn hear(&self, second: u32) {
         self.heard.store(second, Ordering::Relaxed);
     }
+}
+
+/// What bytes are on the wire.
+fn seal(state: &mut State, bytes: Bytes) -> Result<Bytes, CloseReason> {
+    let Some(channel) = &mut state.channel else { return Ok(bytes) };
+    let mut sealed = Vec::new();
+    channel.seal(&bytes, &mut sealed).map_err(|fault| broken(&fault))?;
+    Ok(sealed.into())
+}
+
+fn broken(fault: &Broken) -> CloseReason {
+    tracing::info!(%fault, "a TLS connection cannot go on");
+    CloseReason::Failed(io::ErrorKind::InvalidData)
 }
 
 impl std::fmt::Debug for Session {

@@ -6,19 +6,36 @@ use std::os::fd::AsRawFd;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use msgserver_tls::Channel;
 
 #[cfg(feature = "simulation")]
 use crate::simulation::Wire;
 use crate::unacknowledged::unacknowledged;
+
+const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 /// A connection that a session can have.
 #[non_exhaustive]
 pub enum Connection {
     /// Over TCP.
     Tcp(std::net::TcpStream),
+    /// On this machine.
+    Unix(std::os::unix::net::UnixStream),
+    /// Under TLS, whose handshake is over.
+    Sealed(Box<Sealed>),
     /// Over a wire that a simulation makes.
     #[cfg(feature = "simulation")]
     Simulated(Box<dyn Wire>),
+}
+
+/// A connection under TLS, whose handshake is over.
+pub struct Sealed {
+    /// What the sealed bytes go through.
+    pub socket: Connection,
+    /// What seals and opens them.
+    pub channel: Box<Channel>,
+    /// Sealed bytes that the socket has not taken yet.
+    pub unsent: Vec<u8>,
 }
 
 impl From<std::net::TcpStream> for Connection {
@@ -30,18 +47,35 @@ impl From<std::net::TcpStream> for Connection {
 /// A connection that does not wait.
 pub(crate) enum Socket {
     Tcp(mio::net::TcpStream),
+    Unix(mio::net::UnixStream),
     #[cfg(feature = "simulation")]
     Simulated(Box<dyn Wire>),
 }
 
 impl Socket {
-    pub(crate) fn new(connection: Connection) -> io::Result<Self> {
+    /// A socket, and what goes before everything that is written to it: TLS and bytes that are sealed already.
+    pub(crate) fn new(connection: Connection) -> io::Result<(Self, Option<Box<Channel>>, Vec<u8>)> {
+        match connection {
+            Connection::Sealed(sealed) => {
+                let Sealed { socket, channel, unsent } = *sealed;
+                Ok((Self::clear(socket)?, Some(channel), unsent))
+            }
+            clear => Ok((Self::clear(clear)?, None, Vec::new())),
+        }
+    }
+
+    fn clear(connection: Connection) -> io::Result<Self> {
         match connection {
             Connection::Tcp(socket) => {
                 socket.set_nonblocking(true)?;
                 socket.set_nodelay(true)?;
                 Ok(Self::Tcp(mio::net::TcpStream::from_std(socket)))
             }
+            Connection::Unix(socket) => {
+                socket.set_nonblocking(true)?;
+                Ok(Self::Unix(mio::net::UnixStream::from_std(socket)))
+            }
+            Connection::Sealed(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS inside TLS")),
             #[cfg(feature = "simulation")]
             Connection::Simulated(wire) => Ok(Self::Simulated(wire)),
         }
@@ -50,10 +84,8 @@ impl Socket {
     /// Has the registry tell of it by an index.
     pub(crate) fn register(&self, with: &Registry, index: usize) -> io::Result<()> {
         match self {
-            Self::Tcp(socket) => {
-                let interest = Interest::READABLE | Interest::WRITABLE;
-                with.register(&mut SourceFd(&socket.as_raw_fd()), Token(index), interest)
-            }
+            Self::Tcp(socket) => with.register(&mut SourceFd(&socket.as_raw_fd()), Token(index), BOTH),
+            Self::Unix(socket) => with.register(&mut SourceFd(&socket.as_raw_fd()), Token(index), BOTH),
             #[cfg(feature = "simulation")]
             Self::Simulated(wire) => {
                 wire.watch(Some(index));
@@ -65,6 +97,7 @@ impl Socket {
     pub(crate) fn deregister(&self, with: &Registry) -> io::Result<()> {
         match self {
             Self::Tcp(socket) => with.deregister(&mut SourceFd(&socket.as_raw_fd())),
+            Self::Unix(socket) => with.deregister(&mut SourceFd(&socket.as_raw_fd())),
             #[cfg(feature = "simulation")]
             Self::Simulated(wire) => {
                 wire.watch(None);
@@ -77,6 +110,8 @@ impl Socket {
     pub(crate) fn unacknowledged(&self) -> io::Result<u64> {
         match self {
             Self::Tcp(socket) => unacknowledged(socket),
+            // Here the peer's kernel is this one: what is left in the queue has not been read.
+            Self::Unix(socket) => unacknowledged(socket),
             #[cfg(feature = "simulation")]
             Self::Simulated(wire) => Ok(wire.unacknowledged()),
         }
@@ -85,6 +120,7 @@ impl Socket {
     pub(crate) fn shutdown(&self) -> io::Result<()> {
         match self {
             Self::Tcp(socket) => socket.shutdown(Shutdown::Both),
+            Self::Unix(socket) => socket.shutdown(Shutdown::Both),
             #[cfg(feature = "simulation")]
             Self::Simulated(wire) => {
                 wire.shutdown();
@@ -98,6 +134,7 @@ impl Read for &Socket {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Socket::Tcp(socket) => (&mut &*socket).read(into),
+            Socket::Unix(socket) => (&mut &*socket).read(into),
             #[cfg(feature = "simulation")]
             Socket::Simulated(wire) => wire.read(into),
         }
@@ -108,6 +145,7 @@ impl Write for &Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Socket::Tcp(socket) => (&mut &*socket).write(bytes),
+            Socket::Unix(socket) => (&mut &*socket).write(bytes),
             #[cfg(feature = "simulation")]
             Socket::Simulated(wire) => wire.write(bytes),
         }
@@ -116,6 +154,7 @@ impl Write for &Socket {
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Socket::Tcp(socket) => (&mut &*socket).write_vectored(slices),
+            Socket::Unix(socket) => (&mut &*socket).write_vectored(slices),
             #[cfg(feature = "simulation")]
             Socket::Simulated(wire) => {
                 wire.write(&slices.iter().flat_map(|slice| slice.iter().copied()).collect::<Vec<u8>>())

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
+use msgserver_listener::{Parts, RawSocket, Stream};
 use msgserver_persistence::Cursor;
-use msgserver_pool::{CloseReason, Connection, Session, SessionSetup, Standing};
+use msgserver_pool::{CloseReason, Connection, Sealed, Session, SessionSetup, Standing};
 use msgserver_protocol::{ByeCode, Cipher, ServerFrame};
 
 use crate::core::Core;
@@ -52,6 +53,17 @@ impl Core {
         let following = cursor.as_ref().map_or_else(Vec::new, |cursor| cursor.topics.clone());
         let beginning = self.follow_from_hello(&guest, following).await;
         Ok(Expected { guest, encoding, place, cursor, beginning, turn })
+    }
+
+    /// As [`Core::enter`], by a stream, of which nothing is lost.
+    pub(crate) async fn enter_by(
+        self: &Arc<Self>,
+        mut expected: Expected,
+        stream: io::Result<Stream>,
+        head: Bytes,
+    ) -> Option<Weak<Session>> {
+        let connection = stream.and_then(|stream| connection(stream, &mut expected.guest));
+        self.enter(expected, connection, head).await
     }
 
     /// Brings an expected guest online over its connection. `head` goes before everything else that it is sent.
@@ -125,4 +137,18 @@ impl Core {
         }
         Ok(self.bring_online(session, access))
     }
+}
+
+/// The connection that a stream is; what the client has said beyond its first words goes to what it has said.
+pub(crate) fn connection(stream: Stream, guest: &mut Guest) -> io::Result<Connection> {
+    let Parts { socket, channel, read_ahead, unsent } = stream.into_parts();
+    guest.read_ahead.extend(read_ahead);
+    let socket = match socket {
+        RawSocket::Tcp(socket) => Connection::Tcp(socket.into_std()?),
+        RawSocket::Unix(socket) => Connection::Unix(socket.into_std()?),
+    };
+    Ok(match channel {
+        None => socket,
+        Some(channel) => Connection::Sealed(Box::new(Sealed { socket, channel, unsent })),
+    })
 }
