@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::outbox::Outbox;
 use crate::socket::Socket;
-use crate::{CloseReason, InFlight, Notice, Standing};
+use crate::{CloseReason, Connection, InFlight, Notice, Standing};
 
 /// What a session is made of.
 pub struct SessionSetup {
@@ -51,6 +51,10 @@ pub enum Sent {
     Closed,
 }
 
+const HAS_INBOX: u8 = 1;
+const MAY_PUBLISH: u8 = 2;
+const HAS_TLS: u8 = 4;
+
 /// One connection that is online.
 pub struct Session {
     id: SessionId,
@@ -58,9 +62,8 @@ pub struct Session {
     device: DeviceId,
     encoders: Arc<[Encoder]>,
     encoding: u16,
-    has_inbox: bool,
-    may_publish: bool,
-    has_tls: bool,
+    /// What holds of it for as long as it is there, in a byte: a word more would be paid by each.
+    marks: u8,
     outbox_limit: u32,
     window: u32,
     /// Second, of the reactor's clock, in which something was last read.
@@ -97,26 +100,23 @@ impl State {
 }
 
 impl Session {
-    pub(crate) fn new(
-        setup: SessionSetup,
-        socket: Socket,
-        channel: Option<Box<Channel>>,
-        unsent: Vec<u8>,
-    ) -> Self {
-        let has_tls = channel.is_some();
+    pub(crate) fn new(setup: SessionSetup, connection: Connection) -> io::Result<Self> {
+        let (socket, channel, unsent) = Socket::new(connection)?;
+        let mark = |holds: bool, mark: u8| if holds { mark } else { 0 };
+        let marks = mark(setup.standing.is_some(), HAS_INBOX)
+            | mark(setup.may_publish, MAY_PUBLISH)
+            | mark(channel.is_some(), HAS_TLS);
         let mut outbox = Outbox::default();
         if !unsent.is_empty() {
             outbox.put(unsent.into());
         }
-        Self {
+        Ok(Self {
             id: setup.id,
             user: setup.user,
             device: setup.device,
             encoders: setup.encoders,
             encoding: u16::try_from(setup.encoding).expect("there are few encodings"),
-            has_inbox: setup.standing.is_some(),
-            may_publish: setup.may_publish,
-            has_tls,
+            marks,
             outbox_limit: u32::try_from(setup.outbox_limit).unwrap_or(u32::MAX),
             window: u32::try_from(setup.window).unwrap_or(u32::MAX).max(1),
             heard: AtomicU32::new(0),
@@ -133,7 +133,7 @@ impl Session {
                 ahead.extend(&setup.read_ahead);
                 ahead
             })),
-        }
+        })
     }
 
     /// Its number.
@@ -169,13 +169,13 @@ impl Session {
     /// Whether something is kept for it while it is away.
     #[must_use]
     pub fn has_inbox(&self) -> bool {
-        self.has_inbox
+        self.marks & HAS_INBOX != 0
     }
 
     /// Whether it may publish.
     #[must_use]
     pub const fn may_publish(&self) -> bool {
-        self.may_publish
+        self.marks & MAY_PUBLISH != 0
     }
 
     /// Whether a topic is among what it follows.
@@ -364,7 +364,7 @@ impl Session {
 
     /// Whether what comes has to be opened before it is understood.
     pub(crate) const fn has_tls(&self) -> bool {
-        self.has_tls
+        self.marks & HAS_TLS != 0
     }
 
     /// Opens what has come under TLS, and answers what is TLS's own.
@@ -601,5 +601,16 @@ fn broken(fault: &Broken) -> CloseReason {
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Session({}, {}, {})", self.id, self.user, self.device)
+    }
+}
+
+#[cfg(all(test, not(feature = "simulation"), target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_stays_small() {
+        // What a plain session pays for what others may need, TLS among it, is a word for each.
+        assert!(size_of::<Session>() <= 248, "{} bytes", size_of::<Session>());
     }
 }

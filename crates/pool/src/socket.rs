@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -46,8 +46,8 @@ impl From<std::net::TcpStream> for Connection {
 
 /// A connection that does not wait.
 pub(crate) enum Socket {
-    Tcp(mio::net::TcpStream),
-    Unix(mio::net::UnixStream),
+    /// Over TCP, or on this machine: the calls are the same, and one type for both spares each session a word.
+    Stream(mio::net::TcpStream),
     #[cfg(feature = "simulation")]
     Simulated(Box<dyn Wire>),
 }
@@ -69,11 +69,12 @@ impl Socket {
             Connection::Tcp(socket) => {
                 socket.set_nonblocking(true)?;
                 socket.set_nodelay(true)?;
-                Ok(Self::Tcp(mio::net::TcpStream::from_std(socket)))
+                Ok(Self::Stream(mio::net::TcpStream::from_std(socket)))
             }
             Connection::Unix(socket) => {
                 socket.set_nonblocking(true)?;
-                Ok(Self::Unix(mio::net::UnixStream::from_std(socket)))
+                let socket = std::net::TcpStream::from(OwnedFd::from(socket));
+                Ok(Self::Stream(mio::net::TcpStream::from_std(socket)))
             }
             Connection::Sealed(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS inside TLS")),
             #[cfg(feature = "simulation")]
@@ -84,8 +85,7 @@ impl Socket {
     /// Has the registry tell of it by an index.
     pub(crate) fn register(&self, with: &Registry, index: usize) -> io::Result<()> {
         match self {
-            Self::Tcp(socket) => with.register(&mut SourceFd(&socket.as_raw_fd()), Token(index), BOTH),
-            Self::Unix(socket) => with.register(&mut SourceFd(&socket.as_raw_fd()), Token(index), BOTH),
+            Self::Stream(socket) => with.register(&mut SourceFd(&socket.as_raw_fd()), Token(index), BOTH),
             #[cfg(feature = "simulation")]
             Self::Simulated(wire) => {
                 wire.watch(Some(index));
@@ -96,8 +96,7 @@ impl Socket {
 
     pub(crate) fn deregister(&self, with: &Registry) -> io::Result<()> {
         match self {
-            Self::Tcp(socket) => with.deregister(&mut SourceFd(&socket.as_raw_fd())),
-            Self::Unix(socket) => with.deregister(&mut SourceFd(&socket.as_raw_fd())),
+            Self::Stream(socket) => with.deregister(&mut SourceFd(&socket.as_raw_fd())),
             #[cfg(feature = "simulation")]
             Self::Simulated(wire) => {
                 wire.watch(None);
@@ -109,9 +108,8 @@ impl Socket {
     /// Bytes that were written and that the peer has not acknowledged.
     pub(crate) fn unacknowledged(&self) -> io::Result<u64> {
         match self {
-            Self::Tcp(socket) => unacknowledged(socket),
-            // Here the peer's kernel is this one: what is left in the queue has not been read.
-            Self::Unix(socket) => unacknowledged(socket),
+            // Of a Unix socket it is what its peer has not read.
+            Self::Stream(socket) => unacknowledged(socket),
             #[cfg(feature = "simulation")]
             Self::Simulated(wire) => Ok(wire.unacknowledged()),
         }
@@ -119,8 +117,7 @@ impl Socket {
 
     pub(crate) fn shutdown(&self) -> io::Result<()> {
         match self {
-            Self::Tcp(socket) => socket.shutdown(Shutdown::Both),
-            Self::Unix(socket) => socket.shutdown(Shutdown::Both),
+            Self::Stream(socket) => socket.shutdown(Shutdown::Both),
             #[cfg(feature = "simulation")]
             Self::Simulated(wire) => {
                 wire.shutdown();
@@ -133,8 +130,7 @@ impl Socket {
 impl Read for &Socket {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
-            Socket::Tcp(socket) => (&mut &*socket).read(into),
-            Socket::Unix(socket) => (&mut &*socket).read(into),
+            Socket::Stream(socket) => (&mut &*socket).read(into),
             #[cfg(feature = "simulation")]
             Socket::Simulated(wire) => wire.read(into),
         }
@@ -144,8 +140,7 @@ impl Read for &Socket {
 impl Write for &Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Socket::Tcp(socket) => (&mut &*socket).write(bytes),
-            Socket::Unix(socket) => (&mut &*socket).write(bytes),
+            Socket::Stream(socket) => (&mut &*socket).write(bytes),
             #[cfg(feature = "simulation")]
             Socket::Simulated(wire) => wire.write(bytes),
         }
@@ -153,8 +148,7 @@ impl Write for &Socket {
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Socket::Tcp(socket) => (&mut &*socket).write_vectored(slices),
-            Socket::Unix(socket) => (&mut &*socket).write_vectored(slices),
+            Socket::Stream(socket) => (&mut &*socket).write_vectored(slices),
             #[cfg(feature = "simulation")]
             Socket::Simulated(wire) => {
                 wire.write(&slices.iter().flat_map(|slice| slice.iter().copied()).collect::<Vec<u8>>())
