@@ -348,3 +348,32 @@ fn what_a_client_does_not_read_waits_and_comes_whole_and_in_order() {
     }
     server.wait_for("stored", 0);
 }
+
+#[test]
+fn what_an_old_client_has_not_taken_stays_and_comes_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let authority = Authority::new(directory.path());
+    let flags = ["--limits-outbox-bytes", "256 KiB", "--shared-secret", SECRET];
+    let server = start(directory.path(), &authority.server(), &flags);
+    let connect = || {
+        let mut old = authority.connect(&server, "listen");
+        write!(old, "bob;{SECRET}|").unwrap();
+        old
+    };
+    let reads_nothing = connect();
+    server.wait_for("connections", 1);
+    // More than both kernels hold for one connection.
+    let content = |n: usize| format!("{n} {}", "x".repeat(20_000));
+    let message = |n| json!({"to": {"user": "bob"}, "content": content(n)});
+    (0..3).for_each(|batch| drop(server.http().publish_all((batch * 300..(batch + 1) * 300).map(message))));
+    drop(reads_nothing);
+    server.wait_until_away("bob");
+    let left = server.stats()["stored"].as_u64().unwrap();
+    assert!(left > 0, "its kernel cannot have taken all of it");
+
+    let mut old = BufReader::new(connect());
+    for n in 900 - usize::try_from(left).unwrap()..900 {
+        assert_eq!(bar(&mut old), format!("{:?}", content(n)), "{n}");
+    }
+    server.wait_for("stored", 0);
+}
