@@ -528,6 +528,13 @@ impl Session {
         }
     }
 
+    /// Has what was held sent after all, as far as its client has chosen to get it by now, by whoever keeps the order and
+    /// calls [`Session::rewind`]. Whether anything was.
+    #[must_use]
+    pub fn begin_anew(&self) -> bool {
+        self.state.lock().standing.as_mut().is_some_and(|standing| standing.begin_anew())
+    }
+
     /// Has it get what is for its user. What was held is sent after all, by whoever keeps the order and calls
     /// [`Session::rewind`].
     pub fn choose_inbox(&self, guarantee: Guarantee) {
