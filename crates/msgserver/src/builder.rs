@@ -220,7 +220,7 @@ impl ServerBuilder {
             (name == "default").then(|| Arc::new(LaneQueue::default()) as Arc<dyn Queue<Job>>)
         })?;
         let doors = [self.main_door, Door::new("frame", "json")].into_iter();
-        let doors = doors.chain(self.more_doors).chain(Door::on_http());
+        let doors = doors.chain(self.more_doors).chain(Door::on_http()).chain(Door::on_mqtt());
         let doors = doors.map(Door::build).collect::<Result<_, _>>()?;
         let parts = Parts {
             pool,
@@ -298,6 +298,16 @@ impl Server {
     /// Serves the `frame` protocol in JSON beside the chosen one.
     pub async fn serve_frames(&self, listener: impl Into<Listener>) {
         self.scheduler.serve(listener, FRAME_DOOR).await;
+    }
+
+    /// Serves MQTT, both versions.
+    ///
+    /// # Panics
+    /// Never: the door is there.
+    #[cfg(feature = "mqtt")]
+    pub async fn serve_mqtt(&self, listener: impl Into<Listener>) {
+        let door = self.scheduler.door("mqtt", "json").expect("every server has it");
+        self.scheduler.serve(listener, door).await;
     }
 
     /// Serves the door that was added with [`ServerBuilder::door`]: the first one is 0.

@@ -5,6 +5,10 @@ use std::sync::Arc;
 use msgserver_handshake::ServerKey;
 use msgserver_protocol::{Bar, Encoder, Json, LengthPrefixed, MessagePack, Protocol, Serializer};
 
+#[cfg(feature = "mqtt")]
+use msgserver_mqtt::Version;
+#[cfg(feature = "mqtt")]
+use msgserver_protocol::Mqtt;
 #[cfg(feature = "sse")]
 use msgserver_protocol::{EventStream, Poll};
 #[cfg(feature = "websocket")]
@@ -78,7 +82,17 @@ impl Door {
         ]
     }
 
-    #[cfg(any(feature = "websocket", feature = "sse"))]
+    /// The doors whose clients come by the port of MQTT, one a version.
+    pub(crate) fn on_mqtt() -> Vec<Self> {
+        vec![
+            #[cfg(feature = "mqtt")]
+            Self::speaking(Mqtt(Version::V5), "json"),
+            #[cfg(feature = "mqtt")]
+            Self::speaking(Mqtt(Version::V311), "json"),
+        ]
+    }
+
+    #[cfg(any(feature = "websocket", feature = "sse", feature = "mqtt"))]
     fn speaking(protocol: impl Protocol, serializer: &str) -> Self {
         Self::new(Arc::new(protocol), serializer)
     }

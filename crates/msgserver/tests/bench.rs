@@ -70,11 +70,12 @@ fn a_notice_reaches_every_client_of_each_door() {
     fan_out_at("encrypted", "batch");
     fan_out_at("websocket", "http");
     fan_out_at("sse", "http");
+    fan_out_at("mqtt", "http");
 }
 
 #[test]
 fn messages_to_one_user_at_a_time_reach_that_user_over_each_publisher() {
-    for door in ["raw", "frame", "websocket"] {
+    for door in ["raw", "frame", "websocket", "mqtt"] {
         let works = works(&["to-one", "--clients", "7", "--messages", "100", "--door", door]);
         let publishers: Vec<_> = works.iter().map(|work| work["publisher"].as_str().unwrap()).collect();
         assert_eq!(publishers, ["http", "batch", "frame"]);

@@ -356,6 +356,12 @@ impl Store for DiskStore {
         self.write(false, Timestamp::now(), move |inboxes, _| inboxes.leave(&user, &device, sent)).await
     }
 
+    async fn forget(&self, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
+        let (user, device) = (user.clone(), device.clone());
+        // If it is lost, the device is forgotten when its time is over.
+        self.write(false, Timestamp::now(), move |inboxes, _| inboxes.forget(&user, &device)).await
+    }
+
     async fn read(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
         let user = user.clone();
         self.read(move |inboxes| inboxes.read(&user, after, limit)).await

@@ -106,6 +106,10 @@ impl Store for MemoryStore {
         self.write(Timestamp::now(), |inboxes, _| inboxes.leave(user, device, sent))
     }
 
+    async fn forget(&self, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
+        self.write(Timestamp::now(), |inboxes, _| inboxes.forget(user, device))
+    }
+
     async fn read(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
         self.read(|inboxes| inboxes.read(user, after, limit))
     }

@@ -241,6 +241,10 @@ impl Store for RedisStore {
         self.open()?.inboxes.leave(user, device, sent).await
     }
 
+    async fn forget(&self, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
+        self.open()?.forget(user, device).await
+    }
+
     async fn read(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
         self.open()?.inboxes.read(user, after, limit).await
     }

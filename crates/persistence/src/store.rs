@@ -286,6 +286,14 @@ pub trait Store: Send + Sync + 'static {
     /// Notes that a session of a device has ended, and up to which number messages were sent to it.
     async fn leave(&self, user: &UserId, device: &DeviceId, sent: Seq) -> Result<(), StoreError>;
 
+    /// Forgets a device that has no session, as if it had not been seen for too long: what it followed, and where it
+    /// stood. With no device left, what is kept waits for the first that comes. A store that cannot do so at once
+    /// may leave it to the time after which every device is forgotten.
+    async fn forget(&self, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
+        let _ = (user, device);
+        Ok(())
+    }
+
     /// The first messages after a number, in order: at most `limit`, and fewer if they are large. What has
     /// expired is passed over, and so is what cannot be read; the log says so. Nothing only if nothing is left.
     async fn read(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError>;

@@ -147,6 +147,7 @@ macro_rules! keeps_its_promises {
                 a_cursor_knows_what_was_sent_and_what_is_newest
                 devices_are_listed_with_where_they_stand
                 a_device_that_is_not_known_changes_nothing
+                a_device_that_is_forgotten_is_as_one_that_never_came
             }
             ids {
                 an_id_is_taken_once

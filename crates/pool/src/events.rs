@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use msgserver_message::Seq;
+use msgserver_mqtt::Packet;
 use msgserver_protocol::{ClientFrame, FrameFault};
 
 use crate::Session;
@@ -13,6 +14,10 @@ use crate::Session;
 pub trait Events: Send + Sync + 'static {
     /// The client said something.
     fn on_frame(&self, session: &Arc<Session>, frame: ClientFrame);
+    /// The client sent a packet of MQTT.
+    fn on_packet(&self, session: &Arc<Session>, packet: Packet) {
+        let _ = (session, packet);
+    }
     /// The peer's TCP has acknowledged the last byte of everything up to and including `seq`.
     fn on_delivered(&self, session: &Arc<Session>, seq: Seq);
     /// The outbox of a session that had to wait has room again.

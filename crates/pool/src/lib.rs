@@ -63,6 +63,7 @@
 //!         window: 1000,
 //!         standing: None,
 //!         may_publish: false,
+//!         terms: Default::default(),
 //!         read_ahead: Vec::new(),
 //!     },
 //! )?;
@@ -83,6 +84,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod choice;
 mod events;
 mod notice;
 mod outbox;
@@ -98,6 +100,7 @@ mod standing;
 mod topics;
 mod unacknowledged;
 
+pub use choice::{Choice, Guarantee, Terms};
 pub use events::{CloseReason, Events};
 pub use notice::Notice;
 pub use pool::{Pool, Replacement, Sessions, ShardedPool};

@@ -109,16 +109,18 @@ impl Outbox {
 
     /// The last kept message that is wholly acknowledged when the kernel still holds `in_kernel` bytes.
     pub(crate) fn confirmed(&mut self, in_kernel: u64) -> Option<Seq> {
+        std::iter::from_fn(|| self.next_confirmed(in_kernel)).last()
+    }
+
+    /// The next one of them.
+    pub(crate) fn next_confirmed(&mut self, in_kernel: u64) -> Option<Seq> {
         let acknowledged = self.written.saturating_sub(in_kernel);
         let unconfirmed = self.unconfirmed.as_mut()?;
-        let mut last = None;
-        while unconfirmed.front().is_some_and(|&(end, _)| end <= acknowledged) {
-            last = unconfirmed.pop_front().map(|(_, seq)| seq);
-        }
+        let next = unconfirmed.pop_front_if(|(end, _)| *end <= acknowledged).map(|(_, seq)| seq);
         if unconfirmed.is_empty() {
             self.unconfirmed = None;
         }
-        last
+        next
     }
 
     pub(crate) const fn awaits_confirmation(&self) -> bool {

@@ -34,13 +34,20 @@ impl Burst {
     /// Sends notices, which are the same at every call, to a session that they are for.
     pub(crate) fn send(&mut self, notices: &[Arc<Notice>], session: &Session) {
         let Some(first) = notices.first() else { return };
-        if first.is_without_inbox() && session.has_inbox() {
+        if first.is_without_inbox() && session.has_inbox()
+            || first.audience().is_none() && !session.hears_all()
+        {
             return;
         }
         if session.is_encrypted() {
             return session.seal_burst(notices);
         }
         let encoding = session.encoding();
+        if !session.takes_any_length() {
+            let framed = notices.iter().filter_map(|notice| notice.framed(encoding));
+            framed.filter(|bytes| session.takes(bytes)).for_each(|bytes| session.send_burst(bytes.clone()));
+            return;
+        }
         if self.0.len() <= encoding {
             self.0.resize(encoding + 1, None);
         }
@@ -226,6 +233,7 @@ mod tests {
                 window: 1,
                 standing: None,
                 may_publish: false,
+                terms: crate::Terms::default(),
                 read_ahead: Vec::new(),
             };
             let server = self.listener.accept().unwrap().0;

@@ -1,18 +1,21 @@
 //! One connection that is online.
 
 use std::io;
+use std::num::NonZeroU16;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::Bytes;
-use msgserver_message::{DeviceId, MessageId, Seq, SessionId, Timestamp, Topic, TopicFilter, UserId};
+use msgserver_message::{
+    DeviceId, Message, MessageId, Seq, SessionId, Timestamp, Topic, TopicFilter, UserId,
+};
 use msgserver_protocol::{Acknowledgement, Cipher, Delivery, Encoder, Partial};
 use msgserver_tls::{Broken, Came, Channel};
 use parking_lot::Mutex;
 
 use crate::outbox::Outbox;
 use crate::socket::Socket;
-use crate::{CloseReason, Connection, InFlight, Notice, Standing};
+use crate::{Choice, CloseReason, Connection, Guarantee, InFlight, Notice, Standing, Terms};
 
 /// What a session is made of.
 pub struct SessionSetup {
@@ -36,9 +39,14 @@ pub struct SessionSetup {
     pub standing: Option<Standing>,
     /// Whether it may publish.
     pub may_publish: bool,
+    /// What it has agreed on with its door.
+    pub terms: Terms,
     /// Bytes that the client had sent ahead while it was coming online.
     pub read_ahead: Vec<u8>,
 }
+
+/// Of a client that has agreed on nothing.
+const UNSAID: u32 = u32::MAX;
 
 /// What became of an offer to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +74,11 @@ pub struct Session {
     marks: u8,
     outbox_limit: u32,
     window: u32,
+    /// Seconds that it may be silent: 0 for ever, [`UNSAID`] for two heartbeats.
+    silence: u32,
+    longest: u32,
+    /// Whether it gets notices to all.
+    hears_all: AtomicBool,
     /// Second, of the reactor's clock, in which something was last read.
     pub(crate) heard: AtomicU32,
     cipher: Option<Box<dyn Cipher>>,
@@ -86,6 +99,8 @@ struct State {
     /// What it follows. Most sessions follow nothing: they pay 8 bytes.
     #[allow(clippy::box_collection, reason = "8 bytes and not 24 in every idle session")]
     following: Option<Box<Vec<TopicFilter>>>,
+    /// What it has chosen to get. Most sessions get all that there is: they pay 8 bytes.
+    choice: Option<Box<Choice>>,
     wants_room: bool,
     /// Whether a message was sent.
     has_sent: bool,
@@ -119,6 +134,9 @@ impl Session {
             marks,
             outbox_limit: u32::try_from(setup.outbox_limit).unwrap_or(u32::MAX),
             window: u32::try_from(setup.window).unwrap_or(u32::MAX).max(1),
+            silence: setup.terms.silence.unwrap_or(UNSAID),
+            longest: setup.terms.longest.unwrap_or(u32::MAX),
+            hears_all: AtomicBool::new(setup.terms.choice.as_ref().is_none_or(|choice| choice.notices)),
             heard: AtomicU32::new(0),
             cipher: setup.cipher,
             socket,
@@ -126,6 +144,7 @@ impl Session {
                 outbox,
                 channel,
                 standing: setup.standing.map(Box::new),
+                choice: setup.terms.choice.map(Box::new),
                 ..State::default()
             }),
             inbound: Mutex::new((!setup.read_ahead.is_empty()).then(|| {
@@ -212,6 +231,64 @@ impl Session {
         }
     }
 
+    /// Changes what it gets, if its protocol lets it choose.
+    pub fn choose(&self, change: impl FnOnce(&mut Choice)) {
+        let mut state = self.state.lock();
+        if let Some(choice) = &mut state.choice {
+            change(choice);
+            self.hears_all.store(choice.notices, Ordering::Relaxed);
+        }
+    }
+
+    /// What it has chosen to get; nothing if it gets all that there is.
+    #[must_use]
+    pub fn choice(&self) -> Option<Choice> {
+        self.state.lock().choice.as_deref().cloned()
+    }
+
+    /// How sure it is to get a message that is for its user or of a topic; nothing if it has not chosen such.
+    #[must_use]
+    pub fn guarantee(&self, message: &Message) -> Option<Guarantee> {
+        let state = self.state.lock();
+        match &state.choice {
+            None => Some(Guarantee::AtLeastOnce),
+            Some(choice) => choice.guarantee(message, state.following.as_deref().map_or(&[], Vec::as_slice)),
+        }
+    }
+
+    /// Whether it gets what is for its user.
+    #[must_use]
+    pub fn wants_inbox(&self) -> bool {
+        self.state.lock().choice.as_ref().is_none_or(|choice| choice.inbox.is_some())
+    }
+
+    pub(crate) fn hears_all(&self) -> bool {
+        self.hears_all.load(Ordering::Relaxed)
+    }
+
+    /// Whether so many bytes are no longer than a packet of its client may be.
+    #[must_use]
+    pub fn takes(&self, bytes: &Bytes) -> bool {
+        bytes.len() <= self.longest as usize
+    }
+
+    pub(crate) const fn takes_any_length(&self) -> bool {
+        self.longest == u32::MAX
+    }
+
+    /// How many seconds it may be silent, where two heartbeats are so many; nothing if for ever.
+    pub(crate) fn silence(&self, usual: u32) -> Option<u32> {
+        match self.silence {
+            UNSAID => (!self.encoder().inbound().is_silent()).then_some(usual),
+            _ => self.agreed_silence(),
+        }
+    }
+
+    /// How many seconds it may be silent, if that was agreed on.
+    pub(crate) fn agreed_silence(&self) -> Option<u32> {
+        (!matches!(self.silence, 0 | UNSAID)).then_some(self.silence)
+    }
+
     /// Which of the encodings it speaks.
     #[must_use]
     pub const fn encoding(&self) -> usize {
@@ -247,13 +324,30 @@ impl Session {
     /// whoever keeps the order.
     pub fn send(&self, delivery: &Delivery<'_>) -> Sent {
         // A content without a form in this encoding counts as taken: no later try would go better.
-        let bytes = self.bytes(delivery);
+        let bytes = self.bytes(delivery).filter(|bytes| self.takes(bytes));
+        let by_tcp = match self.acknowledgement() {
+            Acknowledgement::ByTcp => true,
+            Acknowledgement::ByPacket => delivery.at_most_once || bytes.is_none(),
+            _ => false,
+        };
         let mut state = self.state.lock();
         if state.end.is_some() {
             return Sent::Closed;
         }
         if delivery.seq.is_some_and(|seq| state.has_acknowledged(seq)) {
             return Sent::Taken;
+        }
+        if let (Some(seq), Some(standing)) = (delivery.seq, &mut state.standing)
+            && self.acknowledgement() == Acknowledgement::ByPacket
+        {
+            if standing.is_in_flight(seq) {
+                standing.pass_over(seq);
+                return Sent::Taken;
+            }
+            if !standing.has_packet_for(seq) {
+                state.wants_room = true;
+                return Sent::Full;
+            }
         }
         if delivery.seq.is_some() && self.window_is_full(&state) {
             state.wants_room = true;
@@ -273,7 +367,7 @@ impl Session {
             if let Some(standing) = &mut state.standing {
                 standing.sent(seq, delivery.message.id, Timestamp::now());
             }
-            if self.acknowledgement() == Acknowledgement::ByTcp {
+            if by_tcp {
                 state.outbox.expect_confirmation(seq);
             }
         }
@@ -388,6 +482,12 @@ impl Session {
         self.state.lock().standing.as_ref().map_or(Seq::ZERO, |standing| standing.tail())
     }
 
+    /// The last kept message that is safe with the client, with all before it.
+    #[must_use]
+    pub fn acknowledged(&self) -> Seq {
+        self.state.lock().standing.as_ref().map_or(Seq::ZERO, |standing| standing.acknowledged())
+    }
+
     /// The last kept message that the device may have: this session has sent it, or an earlier one has.
     #[must_use]
     pub fn last_sent(&self) -> Seq {
@@ -442,6 +542,47 @@ impl Session {
     pub fn acknowledge(&self, seq: Seq) -> (Vec<InFlight>, bool) {
         let mut state = self.state.lock();
         state.standing.as_mut().map_or_else(Default::default, |standing| standing.acknowledge(seq))
+    }
+
+    /// Notes that the message which was sent under a packet id is safe with the client; gives up to where all are, if
+    /// that is news, which is to be told to [`Session::acknowledge`].
+    #[must_use]
+    pub fn acknowledge_packet(&self, packet: NonZeroU16) -> Option<Seq> {
+        let mut state = self.state.lock();
+        let standing = state.standing.as_mut()?;
+        let seq = standing.of_packet(packet)?;
+        standing.acknowledge_one(seq)
+    }
+
+    /// Up to where all messages are safe with the client, if that is not noted yet.
+    #[must_use]
+    pub fn safe(&self) -> Option<Seq> {
+        self.state.lock().standing.as_ref().and_then(|standing| standing.safe())
+    }
+
+    /// Counts a kept message that its client has not chosen to get as sent, until it chooses to.
+    pub fn hold(&self, seq: Seq) {
+        if let Some(standing) = &mut self.state.lock().standing {
+            standing.hold(seq);
+        }
+    }
+
+    /// Has what was held sent after all, as far as its client has chosen to get it by now, by whoever keeps the order and
+    /// calls [`Session::rewind`]. Whether anything was.
+    #[must_use]
+    pub fn begin_anew(&self) -> bool {
+        self.state.lock().standing.as_mut().is_some_and(|standing| standing.begin_anew())
+    }
+
+    /// Has it get what is for its user. What was held is sent after all, by whoever keeps the order and calls
+    /// [`Session::rewind`].
+    pub fn choose_inbox(&self, guarantee: Guarantee) {
+        let state = &mut *self.state.lock();
+        let Some(choice) = &mut state.choice else { return };
+        choice.inbox = Some(guarantee);
+        if let Some(standing) = &mut state.standing {
+            standing.begin_anew();
+        }
     }
 
     /// What is to be written down next when everything up to `noted` has been.
@@ -519,7 +660,9 @@ impl Session {
         self.complete();
     }
 
-    pub(crate) fn awaits_confirmation(&self) -> bool {
+    /// Whether it is to be seen by the peer's TCP that something has arrived.
+    #[must_use]
+    pub fn awaits_confirmation(&self) -> bool {
         self.state.lock().outbox.awaits_confirmation()
     }
 
@@ -530,7 +673,14 @@ impl Session {
             return None;
         }
         let in_kernel = self.socket.unacknowledged().ok()?;
-        state.outbox.confirmed(in_kernel)
+        if self.acknowledgement() != Acknowledgement::ByPacket {
+            return state.outbox.confirmed(in_kernel);
+        }
+        let State { outbox, standing, .. } = &mut *state;
+        let standing = standing.as_mut()?;
+        std::iter::from_fn(|| outbox.next_confirmed(in_kernel))
+            .filter_map(|seq| standing.acknowledge_one(seq))
+            .last()
     }
 
     /// Whether everything that was sent has been acknowledged by the peer's TCP.
@@ -611,6 +761,6 @@ mod tests {
     #[test]
     fn a_session_stays_small() {
         // What a plain session pays for what others may need, TLS among it, is a word for each.
-        assert!(size_of::<Session>() <= 248, "{} bytes", size_of::<Session>());
+        assert!(size_of::<Session>() <= 264, "{} bytes", size_of::<Session>());
     }
 }

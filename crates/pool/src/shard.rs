@@ -199,7 +199,7 @@ impl Shard {
             self.sessions.len() - 1
         });
         session.hear(self.second);
-        self.wheel[(self.second % self.heartbeat) as usize].push((index, session.id()));
+        self.look_again(index, &session, 0);
         if let Some(round) = &mut self.round {
             round.arrive(index);
         }
@@ -210,6 +210,16 @@ impl Shard {
         } else if read_ahead {
             self.serve(index, true, false);
         }
+    }
+
+    /// Puts down when a session that has been silent for so many seconds is looked at again: in a heartbeat, or sooner
+    /// if it may not be silent so long.
+    fn look_again(&mut self, index: usize, session: &Session, silent: u32) {
+        let wait = match session.agreed_silence() {
+            Some(limit) => limit.saturating_sub(silent).saturating_add(1).min(self.heartbeat),
+            None => self.heartbeat,
+        };
+        self.wheel[((self.second + wait) % self.heartbeat) as usize].push((index, session.id()));
     }
 
     fn serve(&mut self, index: usize, readable: bool, writable: bool) {
@@ -287,6 +297,14 @@ impl Shard {
         loop {
             match inbound.next(partial, self.max_frame_bytes) {
                 Ok(Some(Heard::Frame(frame))) => self.events.on_frame(session, frame),
+                Ok(Some(Heard::Packet(packet))) => {
+                    self.events.on_packet(session, packet);
+                    // It may have been the last one.
+                    if let Some(reason) = session.end_reason() {
+                        *partial = Partial::default();
+                        return Err(reason);
+                    }
+                }
                 Ok(Some(Heard::Asked(answer))) => session.say(answer),
                 Ok(Some(Heard::Goodbye(answer))) => {
                     *partial = Partial::default();
@@ -355,21 +373,20 @@ impl Shard {
             self.second += 1;
             let slot = self.second % self.heartbeat;
             let due = std::mem::take(&mut self.wheel[slot as usize]);
-            let mut stay = Vec::with_capacity(due.len());
             for (index, id) in due {
                 let session = self.sessions.get(index).and_then(Option::as_ref);
                 let Some(session) = session.filter(|session| session.id() == id) else { continue };
                 let silent = self.second.saturating_sub(session.heard.load(Ordering::Relaxed));
-                if !session.encoder().inbound().is_silent() && silent > 2 * self.heartbeat {
+                if session.silence(2 * self.heartbeat).is_some_and(|limit| silent > limit) {
                     self.finish(index, CloseReason::HeartbeatMissed);
                     continue;
                 }
                 if let Some(keepalive) = session.encoder().protocol().keepalive() {
                     session.say(Bytes::from_static(keepalive));
                 }
-                stay.push((index, id));
+                let session = Arc::clone(session);
+                self.look_again(index, &session, silent);
             }
-            self.wheel[slot as usize].extend(stay);
         }
     }
 

@@ -1,8 +1,10 @@
 //! Where a session stands in its user's inbox.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU16;
 
 use msgserver_message::{MessageId, Seq, Timestamp};
+use msgserver_protocol::{PACKET_IDS, packet_of};
 
 /// A kept message that was sent and is not acknowledged yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub struct InFlight {
     pub sent_at: Timestamp,
     /// Whether somebody has been told that it was.
     pub is_told: bool,
+    /// Whether it is safe with the client, while something before it is not.
+    pub is_safe: bool,
 }
 
 /// Where a session stands in its user's inbox.
@@ -37,6 +41,10 @@ pub struct Standing {
     watched: bool,
     /// Whether what is in flight is to be sent again.
     overdue: bool,
+    /// The first one that was passed over as the client has not chosen to get it.
+    held: Option<Seq>,
+    /// Whether what was passed over is to be sent after all.
+    anew: bool,
 }
 
 impl Standing {
@@ -97,7 +105,7 @@ impl Standing {
 
     /// Acknowledges for the device what it is not sent, if nothing before that is in flight.
     fn catch_up(&mut self) -> bool {
-        let caught_up = self.in_flight.is_empty() && self.skipped > self.acknowledged;
+        let caught_up = self.in_flight.is_empty() && self.skipped > self.acknowledged && !self.anew;
         if caught_up {
             self.acknowledged = self.skipped;
         }
@@ -106,7 +114,60 @@ impl Standing {
 
     pub(crate) fn sent(&mut self, seq: Seq, id: MessageId, sent_at: Timestamp) {
         self.tail = seq;
-        self.in_flight.push_back(InFlight { seq, id, sent_at, is_told: false });
+        let message = InFlight { seq, id, sent_at, is_told: false, is_safe: false };
+        match self.in_flight.back() {
+            Some(last) if last.seq > seq => {
+                let at = self.in_flight.partition_point(|other| other.seq < seq);
+                self.in_flight.insert(at, message);
+            }
+            _ => self.in_flight.push_back(message),
+        }
+    }
+
+    pub(crate) fn is_in_flight(&self, seq: Seq) -> bool {
+        self.in_flight.binary_search_by_key(&seq, |message| message.seq).is_ok()
+    }
+
+    /// Whether the packet id of a message is free: that of the oldest in flight comes again after so many numbers.
+    pub(crate) fn has_packet_for(&self, seq: Seq) -> bool {
+        let [front, back] = [self.in_flight.front(), self.in_flight.back()].map(|m| m.map_or(seq, |m| m.seq));
+        back.max(seq).get() - front.min(seq).get() < PACKET_IDS
+    }
+
+    /// The message in flight that has this packet id.
+    pub(crate) fn of_packet(&self, packet: NonZeroU16) -> Option<Seq> {
+        let first = self.in_flight.front()?.seq;
+        let beyond = (u64::from(packet.get()) + PACKET_IDS - u64::from(packet_of(first).get())) % PACKET_IDS;
+        Some(Seq::new(first.get() + beyond)).filter(|seq| self.is_in_flight(*seq))
+    }
+
+    /// One message is safe with the client. Gives up to where all are, if that is news.
+    pub(crate) fn acknowledge_one(&mut self, seq: Seq) -> Option<Seq> {
+        let at = self.in_flight.binary_search_by_key(&seq, |message| message.seq).ok()?;
+        self.in_flight[at].is_safe = true;
+        self.safe()
+    }
+
+    /// Up to where all messages are safe with the client, if that is not noted yet.
+    pub(crate) fn safe(&self) -> Option<Seq> {
+        // What is to be sent after all must not be left behind.
+        let begins = self.held.filter(|_| self.anew);
+        let counts = |message: &&InFlight| {
+            message.is_safe && message.seq <= self.tail && begins.is_none_or(|begins| message.seq < begins)
+        };
+        self.in_flight.iter().take_while(counts).last().map(|message| message.seq)
+    }
+
+    /// What the client has not chosen to get counts as sent, until it chooses to.
+    pub(crate) fn hold(&mut self, seq: Seq) {
+        self.pass_over(seq);
+        self.held.get_or_insert(seq);
+    }
+
+    /// Has what was held sent after all, by whoever keeps the order; whether anything was.
+    pub(crate) fn begin_anew(&mut self) -> bool {
+        self.anew = self.held.is_some();
+        self.anew
     }
 
     /// Everything up to `seq` is safe with the client: what was in flight of it, and whether the caller has to
@@ -118,6 +179,7 @@ impl Standing {
         self.acknowledged = seq;
         // What is to be sent again and was acknowledged before that needs not be sent.
         self.tail = self.tail.max(seq);
+        self.held.take_if(|held| !self.anew && *held <= seq);
         let safe = self.in_flight.partition_point(|message| message.seq <= seq);
         let safe = self.in_flight.drain(..safe).collect();
         self.catch_up();
@@ -153,6 +215,12 @@ impl Standing {
 
     /// Begins anew behind the last acknowledgement, if that was asked for; whether it did.
     pub(crate) fn rewind(&mut self) -> bool {
+        if std::mem::take(&mut self.anew) {
+            self.settled = self.settled.max(self.tail);
+            self.tail = self.acknowledged;
+            self.held = None;
+            return true;
+        }
         if !std::mem::take(&mut self.overdue) || self.in_flight.is_empty() {
             return false;
         }
@@ -239,6 +307,49 @@ mod tests {
         assert!(standing.may_have_seen(Seq::new(3)) && !standing.may_have_seen(Seq::new(4)));
         assert_eq!(standing.waits_since(), None);
         assert_eq!(standing.end().0, Seq::new(3));
+    }
+
+    #[test]
+    fn messages_that_are_acknowledged_in_any_order_move_the_cursor_as_far_as_all_are() {
+        let mut standing = Standing::new(Seq::ZERO, Seq::ZERO, Seq::ZERO);
+        sent(&mut standing, 1..=4);
+        assert_eq!(standing.acknowledge_one(Seq::new(3)), None);
+        assert_eq!(standing.acknowledge_one(Seq::new(1)), Some(Seq::new(1)));
+        standing.acknowledge(Seq::new(1));
+        assert_eq!(standing.acknowledge_one(Seq::new(2)), Some(Seq::new(3)));
+        standing.acknowledge(Seq::new(3));
+        assert_eq!(standing.acknowledge_one(Seq::new(2)), None, "it was acknowledged before");
+        assert_eq!((standing.acknowledged(), standing.in_flight()), (Seq::new(3), 1));
+    }
+
+    #[test]
+    fn what_was_passed_over_comes_after_all_and_is_not_left_behind() {
+        let mut standing = Standing::new(Seq::ZERO, Seq::ZERO, Seq::ZERO);
+        (1..=2).for_each(|seq| standing.hold(Seq::new(seq)));
+        sent(&mut standing, 3..=3);
+        standing.begin_anew();
+        assert_eq!(standing.acknowledge_one(Seq::new(3)), None, "what is before it is to be sent");
+        assert!(standing.rewind() && !standing.rewind());
+        assert_eq!((standing.tail(), standing.is_in_flight(Seq::new(3))), (Seq::ZERO, true));
+        sent(&mut standing, 1..=2);
+        standing.pass_over(Seq::new(3));
+        assert_eq!(standing.acknowledge_one(Seq::new(2)), None);
+        assert_eq!(standing.acknowledge_one(Seq::new(1)), Some(Seq::new(3)));
+        standing.acknowledge(Seq::new(3));
+        standing.begin_anew();
+        assert!(!standing.rewind(), "nothing is held any more");
+    }
+
+    #[test]
+    fn a_packet_id_is_of_one_message_in_flight() {
+        let packet = |id| NonZeroU16::new(id).unwrap();
+        let mut standing = Standing::new(Seq::ZERO, Seq::ZERO, Seq::ZERO);
+        sent(&mut standing, 65_534..=65_537);
+        assert_eq!(standing.of_packet(packet(65_535)), Some(Seq::new(65_535)));
+        assert_eq!(standing.of_packet(packet(2)), Some(Seq::new(65_537)));
+        assert_eq!(standing.of_packet(packet(3)), None);
+        assert!(standing.has_packet_for(Seq::new(65_534 + 65_534)));
+        assert!(!standing.has_packet_for(Seq::new(65_534 + 65_535)));
     }
 
     #[test]

@@ -11,18 +11,30 @@ pub struct Delivery<'a> {
     pub seq: Option<Seq>,
     /// Whether the device may have seen it before.
     pub redelivered: bool,
+    /// Whether it is to this user, and not a notice to all.
+    pub personal: bool,
+    /// Whether it is sent without being acknowledged, though it is kept: where a client may choose so.
+    pub at_most_once: bool,
+    /// Whether it is what a topic had before the client came to follow it.
+    pub retained: bool,
 }
 
 impl<'a> Delivery<'a> {
     /// A message that is in no inbox.
     #[must_use]
     pub const fn notice(message: &'a Message) -> Self {
-        Self { message, seq: None, redelivered: false }
+        Self { message, seq: None, redelivered: false, personal: false, at_most_once: false, retained: false }
+    }
+
+    /// A message to a user that is kept nowhere.
+    #[must_use]
+    pub const fn passing(message: &'a Message) -> Self {
+        Self { personal: true, ..Self::notice(message) }
     }
 
     /// A message that is kept under `seq`.
     #[must_use]
     pub const fn kept(message: &'a Message, seq: Seq) -> Self {
-        Self { message, seq: Some(seq), redelivered: false }
+        Self { seq: Some(seq), ..Self::passing(message) }
     }
 }

@@ -1,5 +1,7 @@
 //! What can be wrong with a value, a frame or a choice.
 
+use msgserver_mqtt::{Fault, Reason};
+
 /// A value has no form in the serializer that was chosen.
 #[derive(Debug, thiserror::Error)]
 #[error("the serializer {serializer} has no form for this content: {detail}")]
@@ -34,6 +36,9 @@ pub enum DecodeError {
     /// A message is of the kind that the agreed subprotocol has not.
     #[error("the agreed subprotocol has {0} messages and no others")]
     WrongKind(&'static str),
+    /// A packet is none that a client of MQTT may send.
+    #[error(transparent)]
+    Packet(#[from] Fault),
     /// The stream underneath failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -49,6 +54,7 @@ impl DecodeError {
             Self::Violation(_) => FrameFault::Violation,
             Self::NotUtf8 => FrameFault::NotUtf8,
             Self::WrongKind(_) => FrameFault::WrongKind,
+            Self::Packet(fault) => FrameFault::Packet(fault.reason()),
         }
     }
 }
@@ -67,6 +73,8 @@ pub enum FrameFault {
     NotUtf8,
     /// It is binary where text was agreed on, or the reverse.
     WrongKind,
+    /// A packet of MQTT is not right, for the reason that the standard has a code for.
+    Packet(Reason),
 }
 
 /// A protocol and a serializer that do not fit together.

@@ -1,8 +1,10 @@
 //! Reading what clients say, whichever way their protocol puts it.
 
 use bytes::{Bytes, BytesMut};
+use msgserver_mqtt::{Packet, Version};
 use tokio_util::codec::Decoder;
 
+use crate::mqtt;
 use crate::websocket::{self, Fragments};
 use crate::{ClientFrame, DecodeError, FrameDecoder, FrameFormat};
 
@@ -20,6 +22,8 @@ pub enum Inbound {
     LengthPrefixed(FrameFormat),
     /// An object a WebSocket message: text for JSON, binary for MessagePack.
     WebSocket(FrameFormat),
+    /// Packets of MQTT, after the first one, with which a client comes in.
+    Mqtt(Version),
 }
 
 /// What has come of a frame that is not whole yet. Empty between frames, and then worth nothing.
@@ -55,6 +59,8 @@ impl Partial {
 pub enum Heard {
     /// An object of the conversation.
     Frame(ClientFrame),
+    /// A packet of MQTT.
+    Packet(Packet),
     /// A question of the protocol underneath, and the bytes that answer it.
     Asked(Bytes),
     /// The client ends the conversation; it is owed these bytes, and then the end of the connection.
@@ -83,6 +89,7 @@ impl Inbound {
                 Ok(frame.map(Heard::Frame))
             }
             Self::WebSocket(format) => websocket::next(format, partial, limit),
+            Self::Mqtt(version) => mqtt::next(version, partial, limit),
         }
     }
 }
@@ -99,4 +106,7 @@ pub enum Acknowledgement {
     /// By a request of its own, or when it connects again. Until then nothing is sent a second time: a connection
     /// that lives has lost nothing.
     ByRequest,
+    /// Each message by a packet of its own, in any order; what the client has chosen to get without, by TCP. Nothing
+    /// is sent a second time while the connection lives.
+    ByPacket,
 }

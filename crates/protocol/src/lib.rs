@@ -3,7 +3,7 @@
 //! Two protocols are spoken on raw TCP. [`Bar`] (`default`) is the first msgserver's: a serialized content
 //! and a `|`. [`LengthPrefixed`] (`frame`) has a 4-byte big-endian length before an object, in both
 //! directions, and its clients can acknowledge. Three begin as HTTP and carry the same objects: [`WebSocket`],
-//! [`EventStream`] and [`Poll`]. A [`Protocol`] says how a [`Delivery`] becomes bytes, a
+//! [`EventStream`] and [`Poll`]. [`Mqtt`] has packets of its own, which are in the crate `msgserver-mqtt`. A [`Protocol`] says how a [`Delivery`] becomes bytes, a
 //! [`Serializer`] how a value does; an [`Encoder`] is one of each that fit together, which is checked when
 //! it is made and not when the first message is sent. What clients say is read by [`Inbound::next`].
 //!
@@ -33,6 +33,7 @@ mod first_text;
 mod frame;
 mod inbound;
 mod length_prefixed;
+mod mqtt;
 mod poll;
 mod serializer;
 mod websocket;
@@ -47,6 +48,7 @@ pub use first_text::{FirstText, TextTooLong};
 pub use frame::{ByeCode, ClientFrame, ErrorCode, Hello, ServerFrame};
 pub use inbound::{Acknowledgement, Heard, Inbound, Partial};
 pub use length_prefixed::{FrameDecoder, LengthPrefixed, MAX_FRAME_BYTES};
+pub use mqtt::{INBOX, Mqtt, NOTICES, PACKET_IDS, TOPIC_PREFIX, packet_of};
 pub use poll::Poll;
 pub use serializer::{FrameFormat, Json, MessagePack, Serializer};
 pub use websocket::{CloseCode, WebSocket, WebSocketEvent};

@@ -92,7 +92,7 @@ fn message_frames_are_what_others_expect() {
         let mut message = Message::new(content(&vector.content));
         message.id = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
         message.sent_at = "2026-01-31T12:00:00.123Z".parse().unwrap();
-        let delivery = Delivery { message: &message, seq: vector.seq, redelivered: false };
+        let delivery = Delivery { seq: vector.seq, ..Delivery::notice(&message) };
         assert_eq!(json.encode(&delivery).unwrap(), bytes(&vector.json), "{}", vector.content);
         assert_eq!(pack.encode(&delivery).unwrap(), bytes(&vector.msgpack), "{}", vector.content);
     }

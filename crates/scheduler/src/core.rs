@@ -9,7 +9,7 @@ use msgserver_access::Access;
 use msgserver_message::{Seq, SessionId, UserId};
 use msgserver_persistence::{Device, Entry, Inbox, Store, StoreError};
 use msgserver_pool::{CloseReason, Events, Reactor, Session, Topics};
-use msgserver_protocol::{ByeCode, Encoder, ServerFrame};
+use msgserver_protocol::{ByeCode, Encoder, Inbound, ServerFrame};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::grants::Grants;
 use crate::listening::FromReactor;
+use crate::mqtt::Talks;
 use crate::occupancy::Occupancy;
 use crate::passing::Passing;
 use crate::publisher::Publisher;
@@ -56,6 +57,7 @@ pub(crate) struct Core {
     pub(crate) telling: Arc<Telling>,
     pub(crate) publisher: Publisher,
     pub(crate) grants: Grants,
+    pub(crate) talks: Talks,
     pub(crate) passing: Passing,
     pub(crate) turnstile: Turnstile,
     pub(crate) intake: Intake,
@@ -103,7 +105,15 @@ impl Scheduler {
     ) -> io::Result<Self> {
         let encoders = parts.doors.iter().map(|door| door.encoder.clone()).collect();
         let whole = Arc::new(Occupancy::of_server(settings.max_connections));
-        let of_door = |door: &Door| Arc::new(Occupancy::of_door(door.max_connections, &whole));
+        let mut of_mqtt = None;
+        let of_door = |door: &Door| {
+            let occupancy = || Arc::new(Occupancy::of_door(door.max_connections, &whole));
+            match door.encoder.inbound() {
+                // The versions come by one door: which it is, is said later.
+                Inbound::Mqtt(_) => Arc::clone(of_mqtt.get_or_insert_with(occupancy)),
+                _ => occupancy(),
+            }
+        };
         let occupancies = parts.doors.iter().map(of_door).collect();
         let (publisher, orders) = Publisher::new();
         let telling = Arc::new(Telling::new(parts.witness.clone()));
@@ -128,6 +138,7 @@ impl Scheduler {
             telling,
             publisher,
             grants: Grants::default(),
+            talks: Talks::default(),
             passing: Passing::default(),
             turnstile: Turnstile::new(settings.admission),
             intake: Intake::new(settings.publishing_limit),
@@ -358,9 +369,13 @@ impl Core {
             // There is nobody left to tell.
             _ => return None,
         };
-        let bye =
-            ServerFrame::Bye { code, detail: reason.to_string(), retry_after_ms: self.return_after(code) };
-        self.encoders[session.encoding()].farewell(&bye, fault)
+        let retry_after_ms = self.return_after(code);
+        let say = |detail| {
+            let bye = ServerFrame::Bye { code, detail, retry_after_ms };
+            self.encoders[session.encoding()].farewell(&bye, fault)
+        };
+        let whole = say(reason.to_string());
+        if whole.as_ref().is_none_or(|bytes| session.takes(bytes)) { whole } else { say(String::new()) }
     }
 
     /// When a client is to come back, if it is not its own fault that it has to go. Clients that all come back at once

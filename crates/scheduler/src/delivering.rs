@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use msgserver_message::{Message, Seq, Stage, Timestamp, UserId};
 use msgserver_persistence::{Store, StoreError};
-use msgserver_pool::{Sent, Session};
+use msgserver_pool::{Guarantee, Sent, Session};
 use msgserver_protocol::{Acknowledgement, Delivery};
 use msgserver_queue::Lane;
 use tokio::time::Instant;
@@ -52,6 +52,12 @@ impl Core {
                     tracing::warn!(%user, %fault, "an inbox cannot be read");
                     again = Some(STORE_RETRY);
                 }
+                // What was acknowledged before what is sent only now.
+                if session.acknowledgement() == Acknowledgement::ByPacket
+                    && let Some(seq) = session.safe()
+                {
+                    self.acknowledged(session, seq);
+                }
                 self.turnstile.has_read(session.id());
             }
         }
@@ -66,7 +72,8 @@ impl Core {
             let mut took = false;
             if !job.message.is_expired(Timestamp::now()) && rest.is_empty() {
                 for session in &sessions {
-                    took |= session.send(&Delivery::notice(&job.message)) == Sent::Taken;
+                    took |= session.guarantee(&job.message).is_some()
+                        && session.send(&Delivery::passing(&job.message)) == Sent::Taken;
                 }
             }
             if !took {
@@ -142,6 +149,12 @@ impl Core {
             session.pass_over(seq);
             return true;
         }
+        let guarantee = session.guarantee(message);
+        // A device may choose later to get it, until it has acknowledged what is behind it.
+        if guarantee.is_none() && !session.wants_inbox() {
+            session.hold(seq);
+            return true;
+        }
         // It is in the inbox for another device of the same user.
         if message.topic.as_ref().is_some_and(|topic| !session.follows(topic)) {
             if session.skip(seq) {
@@ -149,7 +162,11 @@ impl Core {
             }
             return true;
         }
-        let delivery = Delivery { redelivered: session.may_have_seen(seq), ..Delivery::kept(message, seq) };
+        let delivery = Delivery {
+            redelivered: session.may_have_seen(seq),
+            at_most_once: guarantee == Some(Guarantee::AtMostOnce),
+            ..Delivery::kept(message, seq)
+        };
         let taken = session.send(&delivery) == Sent::Taken;
         if taken {
             if self.telling.is_wanted(Stage::Sent) {
@@ -157,6 +174,7 @@ impl Core {
             }
             match session.acknowledgement() {
                 Acknowledgement::ByTcp => self.reactor().confirm(session),
+                Acknowledgement::ByPacket if session.awaits_confirmation() => self.reactor().confirm(session),
                 _ => self.redelivery.watch(session, self.settings.ack_timeout),
             }
         }

@@ -8,11 +8,12 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use msgserver_listener::{Parts, RawSocket, Stream};
 use msgserver_persistence::Cursor;
-use msgserver_pool::{CloseReason, Connection, Sealed, Session, SessionSetup, Standing};
+use msgserver_pool::{CloseReason, Connection, Sealed, Session, SessionSetup, Standing, Terms};
 use msgserver_protocol::{ByeCode, Cipher, ServerFrame};
 
 use crate::core::Core;
 use crate::guest::Guest;
+use crate::mqtt::Talk;
 use crate::occupancy::Place;
 use crate::refusal::Refusal;
 use crate::subscribing::Beginning;
@@ -29,6 +30,18 @@ pub(crate) struct Expected {
     pub(crate) beginning: Beginning,
     /// Its turn to read its inbox.
     pub(crate) turn: Option<Turn>,
+    /// What it has agreed on with its door.
+    pub(crate) agreed: Agreed,
+}
+
+/// What a guest has agreed on with its door, where its protocol lets it say so.
+#[derive(Default)]
+pub(crate) struct Agreed {
+    pub(crate) terms: Terms,
+    /// How many kept messages it takes without having acknowledged them.
+    pub(crate) window: Option<usize>,
+    /// What is kept of it besides its session.
+    pub(crate) talk: Option<Talk>,
 }
 
 impl Core {
@@ -52,7 +65,7 @@ impl Core {
         }
         let following = cursor.as_ref().map_or_else(Vec::new, |cursor| cursor.topics.clone());
         let beginning = self.follow_from_hello(&guest, following).await;
-        Ok(Expected { guest, encoding, place, cursor, beginning, turn })
+        Ok(Expected { guest, encoding, place, cursor, beginning, turn, agreed: Agreed::default() })
     }
 
     /// As [`Core::enter`], by a stream, of which nothing is lost.
@@ -96,7 +109,7 @@ impl Core {
         socket: impl Into<Connection>,
         head: Bytes,
     ) -> io::Result<Weak<Session>> {
-        let Expected { guest, encoding, place, cursor, beginning, turn } = expected;
+        let Expected { guest, encoding, place, cursor, beginning, turn, agreed } = expected;
         let access = guest.access;
         let id = self.next_session();
         let (user, device) = (guest.user.clone(), guest.device.clone());
@@ -110,14 +123,18 @@ impl Core {
                 encoding,
                 cipher: guest.cipher.map(|cipher| Box::new(cipher) as Box<dyn Cipher>),
                 outbox_limit: self.settings.outbox_limit,
-                window: self.settings.window,
+                window: agreed.window.unwrap_or(usize::MAX).min(self.settings.window),
                 standing: cursor.as_ref().map(|at| Standing::new(at.acknowledged, at.sent, at.last)),
                 may_publish: guest.may_publish,
+                terms: agreed.terms,
                 read_ahead: guest.read_ahead,
             },
         )?;
         let session = Arc::new(session);
         place.keep();
+        if let Some(talk) = agreed.talk {
+            self.talks.begin(id, talk);
+        }
         if let Some(turn) = turn {
             self.turnstile.reads(id, turn);
         }

@@ -67,6 +67,7 @@ mod grants;
 mod guest;
 mod intake;
 mod listening;
+mod mqtt;
 mod occupancy;
 mod opening;
 mod passing;

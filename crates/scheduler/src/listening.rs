@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use msgserver_message::Seq;
+use msgserver_mqtt::Packet;
 use msgserver_pool::{CloseReason, Events, Session};
-use msgserver_protocol::{ClientFrame, ErrorCode, ServerFrame};
+use msgserver_protocol::{Acknowledgement, ClientFrame, ErrorCode, ServerFrame};
 
 use crate::SubscribeError;
 use crate::core::Core;
 use crate::delivering::STORE_RETRY;
+use crate::mqtt::Remains;
 use crate::subscribing::{Asked, refusal};
 
 /// How often an acknowledgement is offered to a store that fails, once its session is over: without it the device
@@ -68,6 +70,10 @@ impl Events for FromReactor {
         self.0.say(session, &answer);
     }
 
+    fn on_packet(&self, session: &Arc<Session>, packet: Packet) {
+        self.0.hear_packet(session, packet);
+    }
+
     fn on_delivered(&self, session: &Arc<Session>, seq: Seq) {
         self.0.acknowledged(session, seq);
     }
@@ -81,12 +87,14 @@ impl Events for FromReactor {
     }
 
     fn on_closed(&self, session: &Arc<Session>, reason: &CloseReason) {
+        self.0.talks.note_leaving(session);
         self.0.parts.pool.remove(session);
         self.0.grants.remove(session);
         self.0.topics.leave(session);
         self.0.occupancies[session.encoding()].leave();
         self.0.turnstile.has_read(session.id());
-        self.0.left(session);
+        let remains = self.0.talk_is_over(session, reason);
+        self.0.left(session, remains);
         if !matches!(reason, CloseReason::ClosedByPeer | CloseReason::Complete | CloseReason::ShuttingDown) {
             tracing::info!(session = %session.id(), user = %session.user(), %reason, "session closed");
         }
@@ -135,17 +143,31 @@ impl Core {
         );
     }
 
-    /// Notes up to where a device was sent messages, now that its session is over.
-    fn left(self: &Arc<Self>, session: &Arc<Session>) {
+    /// Notes up to where a device was sent messages, now that its session is over, and what is to be known of it.
+    fn left(self: &Arc<Self>, session: &Arc<Session>, remains: Remains) {
         let Some((sent, in_flight)) = session.leave() else { return };
         let Some(store) = self.store_for(session.user()).cloned() else { return };
         self.note(session, in_flight, false);
-        let session = Arc::clone(session);
+        let (core, session) = (Arc::clone(self), Arc::clone(session));
         self.notes.spawn_on(
             async move {
-                if let Err(fault) = store.leave(session.user(), session.device(), sent).await {
-                    tracing::warn!(user = %session.user(), %fault, "the end of a session is not kept");
+                let (user, device) = (session.user(), session.device());
+                let told = async {
+                    if session.acknowledgement() == Acknowledgement::ByPacket {
+                        // Whoever comes again has no number to tell what it has got already.
+                        store.acknowledge(user, device, session.acknowledged()).await?;
+                    }
+                    store.leave(user, device, sent).await?;
+                    match remains {
+                        Remains::Device => Ok(()),
+                        Remains::Until(end) => store.follow(user, device, &end).await,
+                        Remains::Nothing => store.forget(user, device).await,
+                    }
+                };
+                if let Err(fault) = told.await {
+                    tracing::warn!(%user, %fault, "the end of a session is not kept");
                 }
+                core.talks.has_left(&session);
             },
             &self.runtime,
         );

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::agreement::agree;
 use crate::core::Core;
-use crate::entering::{Expected, connection};
+use crate::entering::{Agreed, Expected, connection};
 use crate::guest::Guest;
 use crate::occupancy::Place;
 use crate::refusal::Refusal;
@@ -74,8 +74,8 @@ impl Core {
         let mut guest = Guest::anonymous(peer);
         let Some(socket) = arrival.into_clear() else { return };
         let entered = connection(socket, &mut guest).and_then(|socket| {
-            let beginning = Beginning::default();
-            let expected = Expected { guest, encoding, place, cursor: None, beginning, turn: None };
+            let (beginning, agreed) = (Beginning::default(), Agreed::default());
+            let expected = Expected { guest, encoding, place, cursor: None, beginning, turn: None, agreed };
             core.enter_now(expected, socket, Bytes::new())
         });
         if let Err(fault) = entered {
@@ -108,6 +108,9 @@ impl Core {
             self.refuse(&mut stream, &peer, encoding, refusal()).await;
             drop(place);
             return;
+        }
+        if let Inbound::Mqtt(_) = self.encoders[encoding].inbound() {
+            return self.open_mqtt(stream, peer, place).await;
         }
         self.open(stream, peer, encoding, place, Beforehand::default()).await;
     }

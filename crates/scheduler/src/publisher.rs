@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use msgserver_access::Access;
-use msgserver_message::SessionId;
+use msgserver_message::{SessionId, Target};
+use msgserver_mqtt::{Publish, Qos, Reason};
 use msgserver_pool::Session;
 use msgserver_protocol::{ErrorCode, ServerFrame};
 use serde_json::Value;
@@ -14,6 +16,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::mpsc;
 
 use crate::core::Core;
+use crate::mqtt::{Refused, publication};
 use crate::subscribing::Asked;
 use crate::{Intake, Publication, PublishError, Published, Scheduler, Taken};
 
@@ -75,7 +78,38 @@ enum What {
         message: Box<str>,
         taken: Taken,
     },
+    /// Published by a packet of MQTT.
+    Packet {
+        access: Option<Arc<Access>>,
+        publish: Publish,
+        taken: Taken,
+    },
     Follow(Asked),
+}
+
+/// How a client is told what became of what it has published.
+enum Reply {
+    Frame(Value),
+    Packet(Qos, Option<NonZeroU16>),
+}
+
+/// Why something is not published: for a frame, and for a packet.
+struct Fault {
+    code: ErrorCode,
+    refused: Refused,
+}
+
+impl Fault {
+    fn forbidden(target: &Target) -> Self {
+        let detail = format!("this token does not allow to publish to {target}");
+        Self { code: ErrorCode::Forbidden, refused: Refused::new(Reason::NOT_AUTHORIZED, detail) }
+    }
+}
+
+impl From<PublishError> for Fault {
+    fn from(fault: PublishError) -> Self {
+        Self { code: code(&fault), refused: refused(&fault) }
+    }
 }
 
 fn refusal(code: ErrorCode, detail: impl ToString, reference: Value) -> ServerFrame {
@@ -120,6 +154,25 @@ impl Publisher {
         Ok(())
     }
 
+    /// Takes what a session publishes by a packet of MQTT, or says why not.
+    pub(crate) fn take_packet(
+        &self,
+        session: &Arc<Session>,
+        access: Option<Arc<Access>>,
+        publish: Publish,
+        intake: &Intake,
+    ) -> Result<(), Refused> {
+        if !session.may_publish() {
+            return Err(Refused::new(Reason::NOT_AUTHORIZED, "this client may not publish"));
+        }
+        let taken = intake.take(publish.payload.len()).map_err(|fault| refused(&fault))?;
+        let place = self.orders.try_reserve().map_err(|_| {
+            Refused::new(Reason::QUOTA, "too many publications wait to be taken; try again later")
+        })?;
+        place.send(Order { session: Arc::clone(session), what: What::Packet { access, publish, taken } });
+        Ok(())
+    }
+
     /// Takes what a session asks for about topics, or says why not. Where nothing is in the line, a `ping` needs not
     /// stand in it; whether it does.
     pub(crate) fn ask(&self, session: &Arc<Session>, asked: Asked) -> Result<bool, ServerFrame> {
@@ -152,7 +205,7 @@ impl Core {
                 }
                 self.follow(following).await;
                 let mut publishing = Vec::new();
-                while let Some(order) = orders.next_if(|order| matches!(order.what, What::Publish { .. })) {
+                while let Some(order) = orders.next_if(|order| !matches!(order.what, What::Follow(_))) {
                     publishing.push(order);
                 }
                 self.publish_orders(&scheduler, publishing).await;
@@ -162,7 +215,7 @@ impl Core {
 
     /// One session after the other would be slow where many begin to follow at once; what one session asks for keeps
     /// its order.
-    async fn follow(&self, orders: Vec<Order>) {
+    async fn follow(self: &Arc<Self>, orders: Vec<Order>) {
         let count = orders.len();
         let mut sessions = BTreeMap::<SessionId, Vec<Order>>::new();
         for order in orders {
@@ -183,33 +236,60 @@ impl Core {
         let mut batch = Vec::with_capacity(orders.len());
         let mut asked = Vec::with_capacity(orders.len());
         for Order { session, what } in orders {
-            let What::Publish { access, reference, message, taken } = what else { continue };
-            let read = Publication::from_json(message.as_bytes())
-                .map_err(|fault| (ErrorCode::Invalid, fault.to_string()))
-                .and_then(|publication| match access {
-                    Some(access) if !access.may_publish(&publication.target) => {
-                        let detail =
-                            format!("this token does not allow to publish to {}", publication.target);
-                        Err((ErrorCode::Forbidden, detail))
-                    }
-                    _ => Ok(publication),
-                });
-            asked.push((session, reference, read.map(|publication| batch.push(publication)), taken));
+            let (access, reply, read, taken) = match what {
+                What::Publish { access, reference, message, taken } => {
+                    let read = Publication::from_json(message.as_bytes());
+                    let invalid = |detail| (ErrorCode::Invalid, Refused::new(Reason::PAYLOAD, detail));
+                    (access, Reply::Frame(reference), read.map_err(invalid), taken)
+                }
+                What::Packet { access, publish, taken } => {
+                    let read = publication(&publish).map_err(|refused| (ErrorCode::Invalid, refused));
+                    (access, Reply::Packet(publish.qos, publish.packet), read, taken)
+                }
+                What::Follow(_) => continue,
+            };
+            let read = read.map_err(|(code, refused)| Fault { code, refused });
+            let read = read.and_then(|publication| match access {
+                Some(access) if !access.may_publish(&publication.target) => {
+                    Err(Fault::forbidden(&publication.target))
+                }
+                _ => Ok(publication),
+            });
+            asked.push((session, reply, read.map(|publication| batch.push(publication)), taken));
         }
         let mut outcomes = scheduler.publish_batch(batch).await.into_iter();
-        for (session, reference, read, _taken) in asked {
-            let answer = match read {
-                Err((code, detail)) => refusal(code, detail, reference),
-                Ok(()) => match outcomes.next().expect("an outcome for each publication") {
-                    Ok(Published { id, state }) => {
-                        ServerFrame::Published { reference, id, state: state.as_str().to_owned() }
-                    }
-                    Err(fault) => refusal(code(&fault), fault, reference),
-                },
-            };
-            self.say(&session, &answer);
+        for (session, reply, read, _taken) in asked {
+            let outcome = read.and_then(|()| {
+                let outcome = outcomes.next().expect("an outcome for each publication");
+                outcome.map_err(Fault::from)
+            });
+            match (reply, outcome) {
+                (Reply::Packet(qos, packet), outcome) => {
+                    let outcome = outcome.map(drop).map_err(|fault| fault.refused);
+                    self.answer_publish(&session, qos, packet, outcome);
+                }
+                (Reply::Frame(reference), Ok(Published { id, state })) => {
+                    let state = state.as_str().to_owned();
+                    self.say(&session, &ServerFrame::Published { reference, id, state });
+                }
+                (Reply::Frame(reference), Err(Fault { code, refused })) => {
+                    self.say(&session, &refusal(code, refused.detail, reference));
+                }
+            }
         }
     }
+}
+
+/// The same in the words of MQTT.
+fn refused(fault: &PublishError) -> Refused {
+    let reason = match (fault, code(fault)) {
+        (PublishError::TooLong { .. }, _) => Reason::TOO_LARGE,
+        (_, ErrorCode::Overloaded) => Reason::QUOTA,
+        (_, ErrorCode::NotSupported) => Reason::IMPLEMENTATION,
+        (_, ErrorCode::Invalid) => Reason::PAYLOAD,
+        _ => Reason::UNSPECIFIED,
+    };
+    Refused::new(reason, fault)
 }
 
 fn code(fault: &PublishError) -> ErrorCode {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use msgserver_message::{Seq, Topic, TopicFilter};
+use msgserver_mqtt::{Subscribe, Unsubscribe};
 use msgserver_persistence::{Entry, StoreError, TopicLog};
 use msgserver_pool::{Sent, Session};
 use msgserver_protocol::{Delivery, ErrorCode, ServerFrame};
@@ -71,7 +72,7 @@ impl Scheduler {
 }
 
 impl Core {
-    async fn subscribe(
+    pub(crate) async fn subscribe(
         &self,
         session: &Arc<Session>,
         topics: &TopicFilter,
@@ -144,7 +145,11 @@ impl Core {
         }
     }
 
-    async fn unsubscribe(&self, session: &Arc<Session>, topics: &TopicFilter) -> Result<(), StoreError> {
+    pub(crate) async fn unsubscribe(
+        &self,
+        session: &Arc<Session>,
+        topics: &TopicFilter,
+    ) -> Result<(), StoreError> {
         if let Some(store) = self.store_for(session.user()) {
             store.unfollow(session.user(), session.device(), topics).await?;
         }
@@ -153,11 +158,19 @@ impl Core {
     }
 
     /// Does what a session asked for in a frame, and says so if it could not be.
-    pub(crate) async fn subscribe_as_asked(&self, session: &Arc<Session>, asked: &Asked) {
+    pub(crate) async fn subscribe_as_asked(self: &Arc<Self>, session: &Arc<Session>, asked: &Asked) {
         let done = match asked {
             Asked::Subscribe(topics, history) => self.subscribe(session, topics, *history).await,
             Asked::Unsubscribe(topics) => {
                 self.unsubscribe(session, topics).await.map_err(SubscribeError::from)
+            }
+            Asked::Packet(asked) => {
+                self.subscribe_packet(session, asked).await;
+                Ok(())
+            }
+            Asked::UnsubscribePacket(asked) => {
+                self.unsubscribe_packet(session, asked).await;
+                Ok(())
             }
             Asked::Pong => {
                 self.say(session, &ServerFrame::Pong);
@@ -182,6 +195,8 @@ pub(crate) struct Beginning {
 pub(crate) enum Asked {
     Subscribe(TopicFilter, usize),
     Unsubscribe(TopicFilter),
+    Packet(Subscribe),
+    UnsubscribePacket(Unsubscribe),
     /// To be told when what was asked for before is done.
     Pong,
 }

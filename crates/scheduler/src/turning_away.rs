@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use msgserver_listener::{Arrival, Peer, Stream};
-use msgserver_protocol::ByeCode;
+use msgserver_protocol::{ByeCode, Inbound};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::core::Core;
@@ -60,24 +60,32 @@ impl Core {
 
     /// The reason, as clients of a door get it.
     fn farewell(&self, encoding: usize, refusal: Refusal) -> Bytes {
+        // Nothing may be said over MQTT before the client has said in which version.
+        if let Inbound::Mqtt(_) = self.encoders[encoding].inbound() {
+            return Bytes::new();
+        }
         let retry_after_ms = self.return_after(refusal.code());
         refusal.farewell(&self.encoders[encoding], retry_after_ms)
     }
 
     async fn say_farewell(&self, socket: &mut Stream, encoding: usize, refusal: Refusal) {
-        let bytes = self.farewell(encoding, refusal);
-        let farewell = async {
-            socket.write_all(&bytes).await?;
-            socket.shutdown().await?;
-            // Closing with unread bytes would reset the connection, and the reason would be lost with it.
-            let mut rest = [0; 512];
-            for _ in 0..64 {
-                if socket.read(&mut rest).await? == 0 {
-                    break;
-                }
-            }
-            io::Result::Ok(())
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+        say_last(socket, &self.farewell(encoding, refusal)).await;
     }
+}
+
+/// Says the last that a client hears, so that it hears it.
+pub(crate) async fn say_last(socket: &mut Stream, bytes: &[u8]) {
+    let farewell = async {
+        socket.write_all(bytes).await?;
+        socket.shutdown().await?;
+        // Closing with unread bytes would reset the connection, and the reason would be lost with it.
+        let mut rest = [0; 512];
+        for _ in 0..64 {
+            if socket.read(&mut rest).await? == 0 {
+                break;
+            }
+        }
+        io::Result::Ok(())
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
 }

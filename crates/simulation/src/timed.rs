@@ -84,6 +84,10 @@ impl Store for Timed {
         left
     }
 
+    async fn forget(&self, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
+        self.later(self.store.forget(user, device)).await
+    }
+
     async fn read(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
         self.may_fail()?;
         self.later(self.store.read(user, after, limit)).await

@@ -17,6 +17,7 @@ pub(crate) enum Behind {
     /// The `frame` protocol.
     Frame,
     Http,
+    Mqtt,
     /// What the `[[listener]]` of this number says; the first is 0.
     Listed(usize),
 }
@@ -26,6 +27,7 @@ impl Behind {
     const fn application(self) -> Application {
         match self {
             Self::Http => Application::Http,
+            Self::Mqtt => Application::Mqtt,
             _ => Application::Unnamed,
         }
     }
@@ -76,6 +78,7 @@ pub(crate) async fn open(
         wanted("listen", &main.address, Behind::Main, &speaks(main)),
         wanted("frame", &configuration.frame, Behind::Frame, frame),
         wanted("http", &configuration.http, Behind::Http, http),
+        wanted("mqtt", &configuration.mqtt, Behind::Mqtt, "MQTT 3.1.1 and 5"),
     ];
     for (n, listener) in configuration.listeners.iter().enumerate() {
         let key = format!("listener[{}].address", n + 1);

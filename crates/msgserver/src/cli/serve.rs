@@ -209,6 +209,7 @@ fn open_to_clients(
     match door.behind {
         Behind::Main => drop(tokio::spawn(async move { server.serve(socket).await })),
         Behind::Frame => drop(tokio::spawn(async move { server.serve_frames(socket).await })),
+        Behind::Mqtt => drop(tokio::spawn(async move { server.serve_mqtt(socket).await })),
         Behind::Listed(n) => drop(tokio::spawn(async move { server.serve_door(socket, n).await })),
         Behind::Http => {
             let mut api = HttpApi::new(server.sender())

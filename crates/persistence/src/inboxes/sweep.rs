@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use msgserver_message::{MessageId, Seq, Stage, Timestamp, Topic, UserId};
+use msgserver_message::{DeviceId, MessageId, Seq, Stage, Timestamp, Topic, UserId};
 
 use super::rows::{Head, UserRow};
 use super::tables::{self, Key, Table, Tables};
@@ -169,6 +169,28 @@ impl<T: Tables> Inboxes<'_, T> {
         Ok(())
     }
 
+    /// Forgets a device that has no session.
+    pub(crate) fn forget(&mut self, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
+        let mut row = self.repaired(user)?;
+        if self.device(user, device)?.is_some_and(|at| at.sessions == 0) {
+            self.forget_device(&mut row, &tables::device(user, device))?;
+            let left = device_rows(self.tables, user)?;
+            if let Some(slowest) = left.into_iter().map(|(_, at)| at.acknowledged).min() {
+                self.trim(user, &mut row, slowest)?;
+            }
+            self.put_user(user, &row);
+        }
+        Ok(())
+    }
+
+    /// Forgets a device by its key.
+    fn forget_device(&mut self, row: &mut UserRow, key: &[u8]) -> Result<(), StoreError> {
+        self.forget_following(key)?;
+        self.tables.delete(Table::Devices, Key::from_slice(key));
+        row.devices = row.devices.saturating_sub(1);
+        Ok(())
+    }
+
     /// Forgets devices that were not seen for long.
     fn sweep_devices(
         &mut self,
@@ -184,9 +206,7 @@ impl<T: Tables> Inboxes<'_, T> {
         for (key, at) in device_rows(self.tables, user)? {
             let seen = Timestamp::from_millis(at.last_seen);
             if at.sessions == 0 && seen.saturating_add(ttl) <= self.setting.now {
-                self.forget_following(&key)?;
-                self.tables.delete(Table::Devices, key);
-                row.devices = row.devices.saturating_sub(1);
+                self.forget_device(row, &key)?;
                 swept.devices += 1;
             } else {
                 left.push(at.acknowledged);

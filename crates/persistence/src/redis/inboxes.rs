@@ -622,10 +622,15 @@ impl Inboxes {
         Ok(taken)
     }
 
-    /// Clears up in an inbox.
-    pub(super) async fn sweep(&self, user: &UserId, now: Timestamp) -> Result<(Cleared, Steps), StoreError> {
+    /// Clears up in an inbox, and forgets a device that is not connected.
+    pub(super) async fn sweep(
+        &self,
+        user: &UserId,
+        now: Timestamp,
+        device: Option<&DeviceId>,
+    ) -> Result<(Cleared, Steps), StoreError> {
         let server = self.name().await?;
-        let question = Question { now: millis(now), server, ..self.question() };
+        let question = Question { now: millis(now), server, device, ..self.question() };
         self.call(&self.scripts.sweep, user, &question, &[], Repeat::Yes).await
     }
 }

@@ -1,4 +1,5 @@
--- Takes out what is over, forgets devices that were not seen for too long; at most 500 of each.
+-- Takes out what is over, forgets devices that were not seen for too long; at most 500 of each. ask.device counts as not
+-- seen at all.
 if not row[1] then
   return answer({gone = true, expired = 0, forgotten = 0, more = false})
 end
@@ -24,6 +25,9 @@ while expired < 500 do
   expire(mark, 'age')
 end
 local forgotten = 0
+if ask.device and not is_connected(ask.device) then
+  redis.call('ZADD', seen, 'XX', 0, ask.device)
+end
 local unseen = redis.call('ZRANGEBYSCORE', seen, '-inf', text(ask.now - ask.device_ttl), 'LIMIT', 0, 500)
 for _, device in ipairs(unseen) do
   if is_connected(device) then

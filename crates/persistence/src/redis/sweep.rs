@@ -1,7 +1,7 @@
 //! What is old goes.
 
 use futures_util::future::try_join_all;
-use msgserver_message::Timestamp;
+use msgserver_message::{DeviceId, Timestamp, UserId};
 
 use super::keys::SHARDS;
 use super::{Shared, millis, together};
@@ -14,6 +14,12 @@ const USERS: usize = 64;
 const ROWS: usize = 256;
 
 impl Shared {
+    /// Forgets a device that is not connected.
+    pub(super) async fn forget(&self, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
+        let (_, steps) = self.inboxes.sweep(user, Timestamp::now(), Some(device)).await?;
+        self.make_steps(steps).await
+    }
+
     /// Forgets what was known long enough, and looks at users who have something to clear up.
     pub(super) async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
         let mut swept = Swept::default();
@@ -25,7 +31,7 @@ impl Shared {
         let mut sweeping = Vec::new();
         for (user, due) in due.into_iter().flatten() {
             sweeping.push(async move {
-                let (cleared, steps) = self.inboxes.sweep(&user, now).await?;
+                let (cleared, steps) = self.inboxes.sweep(&user, now, None).await?;
                 if cleared.gone {
                     index.forget(&user, due).await?;
                 }

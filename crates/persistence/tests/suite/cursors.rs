@@ -98,3 +98,27 @@ pub(crate) async fn a_device_that_is_not_known_changes_nothing(store: Arc<dyn St
     assert_eq!(inbox(store, "a").await, (1, 1));
     assert_eq!(open(store, "a", "unknown").await, (0, false), "it was not made known");
 }
+
+pub(crate) async fn a_device_that_is_forgotten_is_as_one_that_never_came(store: Arc<dyn Store>) {
+    let store = &*store;
+    let forget = async |name: &str| store.forget(&user("a"), &device(name)).await.unwrap();
+    forget("x").await;
+    open(store, "a", "x").await;
+    open(store, "a", "y").await;
+    append(store, "1", &["a"]).await;
+    append(store, "2", &["a"]).await;
+    acknowledge(store, "a", "x", 2).await;
+    forget("y").await;
+    assert_eq!(inbox(store, "a").await, (2, 2), "it has a session");
+    store.follow(&user("a"), &device("y"), &TopicFilter::new("t").unwrap()).await.unwrap();
+    leave(store, "a", "y", 2).await;
+    forget("y").await;
+    assert_eq!(inbox(store, "a").await, (0, 2), "nobody else has to get them");
+    assert_eq!(store.devices(&user("a")).await.unwrap().len(), 1);
+    append(store, "3", &["a"]).await;
+    leave(store, "a", "x", 3).await;
+    forget("x").await;
+    assert_eq!(inbox(store, "a").await, (1, 3), "what is kept waits for the first that comes");
+    let cursor = store.open(&user("a"), &device("y")).await.unwrap();
+    assert_eq!((cursor.acknowledged.get(), cursor.known, cursor.topics), (2, false, Vec::new()));
+}

@@ -2,6 +2,7 @@
 
 mod encrypted;
 mod frame;
+mod mqtt;
 mod raw;
 mod sse;
 mod websocket;
@@ -13,6 +14,7 @@ use msgserver_handshake::ClientKey;
 use self::encrypted::Encrypted;
 use self::frame::Frame;
 pub(super) use self::frame::{framed, hello, split_frame};
+use self::mqtt::Mqtt;
 use self::raw::Raw;
 use self::sse::EventStream;
 use self::websocket::WebSocket;
@@ -31,6 +33,8 @@ pub(super) enum Door {
     Websocket,
     /// Server-Sent Events; for notices, as its clients acknowledge elsewhere
     Sse,
+    /// MQTT 3.1.1; its clients subscribe to notices and, at QoS 1, to what is for them
+    Mqtt,
 }
 
 impl Door {
@@ -40,6 +44,7 @@ impl Door {
             Self::Raw | Self::Encrypted => "listen",
             Self::Frame => "frame",
             Self::Websocket | Self::Sse => "http",
+            Self::Mqtt => "mqtt",
         }
     }
 
@@ -49,6 +54,7 @@ impl Door {
             Self::Raw | Self::Encrypted => 3366,
             Self::Frame => 3367,
             Self::Websocket | Self::Sse => 3365,
+            Self::Mqtt => 1883,
         }
     }
 }
@@ -61,6 +67,7 @@ impl fmt::Display for Door {
             Self::Encrypted => "encrypted",
             Self::Websocket => "websocket",
             Self::Sse => "sse",
+            Self::Mqtt => "mqtt",
         })
     }
 }
@@ -100,6 +107,7 @@ impl Entrance {
                 Box::new(WebSocket::new(user, secret.as_deref()))
             }
             Self::Door { door: Door::Sse, secret, .. } => Box::new(EventStream::new(user, secret.as_deref())),
+            Self::Door { door: Door::Mqtt, secret, .. } => Box::new(Mqtt::new(user, secret.as_deref())),
             Self::Door { door: Door::Encrypted, secret, key } => {
                 let key = key.clone().expect("made for this door");
                 Box::new(Encrypted::new(key, proof(user, secret.as_deref())))

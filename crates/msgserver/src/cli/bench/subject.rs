@@ -96,7 +96,7 @@ impl Subject {
         let path = |name: &str| directory.path().join(name).display().to_string();
         let mut arguments = vec!["serve".to_owned()];
         let mut flag = |name: &str, value: &str| arguments.extend([format!("--{name}"), value.to_owned()]);
-        for door in ["listen", "frame", "http"] {
+        for door in ["listen", "frame", "http", "mqtt"] {
             flag(door, "127.0.0.1:0");
         }
         flag("store", wanted.store);

@@ -94,7 +94,7 @@ struct Door {
 
 /// Every door that is to be open.
 fn doors(c: &Configuration) -> Vec<Door> {
-    let named = [("listen", &c.listen.address), ("frame", &c.frame), ("http", &c.http)];
+    let named = [("listen", &c.listen.address), ("frame", &c.frame), ("http", &c.http), ("mqtt", &c.mqtt)];
     let named = named.into_iter().filter_map(|(name, place)| Some((name, place.clone()?)));
     let named = named.map(|(name, place)| Door {
         name: name.to_owned(),

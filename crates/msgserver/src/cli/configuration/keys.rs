@@ -31,7 +31,7 @@ const CLIENTS: &[(&str, ClientCertificates)] =
 const NAMES: &[(&str, NameIn)] = &[("cn", NameIn::CommonName), ("san", NameIn::AlternativeName)];
 
 /// The doors that have keys of their own.
-const DOORS: &[&str] = &["listen", "frame", "http"];
+const DOORS: &[&str] = &["listen", "frame", "http", "mqtt"];
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -65,6 +65,9 @@ pub(crate) static SECTIONS: &[Section] = &[
                 Box::new(Address(&mut c.frame))
             }),
             Key::new("http", "HTTP API, WebSocket, SSE; off closes it", |c| Box::new(Address(&mut c.http))),
+            Key::new("mqtt", "MQTT door, 3.1.1 and 5; the usual port is 1883", |c| {
+                Box::new(Address(&mut c.mqtt))
+            }),
             Key::new("unix_mode", "Who may use doors that are Unix sockets", |c| {
                 Box::new(Mode(&mut c.unix_mode))
             }),

@@ -43,6 +43,7 @@ pub(crate) struct Configuration {
     pub(crate) listen: Listener,
     pub(crate) frame: Option<Place>,
     pub(crate) http: Option<Place>,
+    pub(crate) mqtt: Option<Place>,
     /// Who may use doors that are files.
     pub(crate) unix_mode: u32,
     pub(crate) tls: TlsSettings,
@@ -95,6 +96,7 @@ impl Default for Configuration {
             listen: Listener { address: loopback(3366), ..Listener::default() },
             frame: loopback(3367),
             http: loopback(3365),
+            mqtt: None,
             unix_mode: 0o660,
             tls: TlsSettings::default(),
             webhook: Webhook::default(),
