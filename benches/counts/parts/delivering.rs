@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use msgserver_benches::content;
 use msgserver_message::{DeviceId, Message, Seq, SessionId, UserId};
-use msgserver_pool::{CloseReason, Events, Notice, Reactor, ReactorOptions, Sent, Session, SessionSetup};
+use msgserver_pool::{
+    CloseReason, Events, Notice, Reactor, ReactorOptions, Sent, Session, SessionSetup, Terms,
+};
 use msgserver_protocol::{Bar, ClientFrame, Delivery, Encoder, Json};
 
 use super::Rounds;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Buf;
 use futures_util::Stream;
+use msgserver_listener::{Listener, Peer, Proxies};
 use msgserver_message::MAX_MESSAGE_BYTES;
 use msgserver_scheduler::{PublishError, Scheduler};
-use tokio::net::TcpListener;
 use warp::http::{HeaderMap, Method, Response, StatusCode, header};
 use warp::hyper::upgrade::OnUpgrade;
 use warp::path::FullPath;
@@ -41,6 +41,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest body, in bytes, unless told otherwise.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
+/// In which proxies note who has asked them.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
 /// The HTTP API of a scheduler.
 #[derive(Clone)]
 pub struct HttpApi {
@@ -49,6 +52,7 @@ pub struct HttpApi {
     seed_path: Arc<str>,
     patience: Duration,
     body_limit: usize,
+    proxies: Arc<Proxies>,
     more_figures: Option<MoreFigures>,
     #[cfg(any(feature = "websocket", feature = "sse"))]
     sessions: Sessions,
@@ -60,7 +64,6 @@ struct Head {
     path: FullPath,
     query: String,
     headers: HeaderMap,
-    #[cfg(any(feature = "websocket", feature = "sse"))]
     line: Option<Arc<Line>>,
     #[cfg(feature = "websocket")]
     upgrade: Option<OnUpgrade>,
@@ -76,6 +79,7 @@ impl HttpApi {
             seed_path: SEED_PATH.into(),
             patience: PATIENCE,
             body_limit: BODY_LIMIT,
+            proxies: Arc::default(),
             more_figures: None,
             #[cfg(any(feature = "websocket", feature = "sse"))]
             sessions: Sessions::default(),
@@ -120,6 +124,13 @@ impl HttpApi {
         self
     }
 
+    /// Whose `X-Forwarded-For` is believed: nobody's unless said.
+    #[must_use]
+    pub fn proxies(mut self, trusted: Arc<Proxies>) -> Self {
+        self.proxies = trusted;
+        self
+    }
+
     /// Which web pages may open sessions besides those of this host: origins such as `https://example.org`, or `*`
     /// for all. Programs that are no browsers name no page, and may.
     #[cfg(any(feature = "websocket", feature = "sse"))]
@@ -138,7 +149,7 @@ impl HttpApi {
     }
 
     /// Answers until `stop` is done.
-    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) {
+    pub async fn serve(self, listener: impl Into<Listener>, stop: impl Future<Output = ()> + Send + 'static) {
         let patience = self.patience;
         let api = warp::any().map(move || self.clone());
         let no_query = |_: Rejection| std::future::ready(Ok::<_, Rejection>((String::new(),)));
@@ -153,14 +164,11 @@ impl HttpApi {
             .then(|method, path, query, headers, line, upgrade, body, api: Self| async move {
                 #[cfg(not(feature = "websocket"))]
                 let _ = upgrade;
-                #[cfg(not(any(feature = "websocket", feature = "sse")))]
-                let _ = line;
                 let head = Head {
                     method,
                     path,
                     query,
                     headers,
-                    #[cfg(any(feature = "websocket", feature = "sse"))]
                     line,
                     #[cfg(feature = "websocket")]
                     upgrade,
@@ -169,7 +177,7 @@ impl HttpApi {
             });
         // The filters above take every request.
         let routes = routes.recover(|_| std::future::ready(Ok(StatusCode::INTERNAL_SERVER_ERROR)));
-        connections::serve(routes, listener, patience, stop).await;
+        connections::serve(routes, listener.into(), patience, stop).await;
     }
 
     async fn respond<B: Buf>(
@@ -198,11 +206,20 @@ impl HttpApi {
         let call = find(head.method.as_str(), head.path.as_str(), &self.seed_path);
         let needs = call.map_or(Needs::Anything, |(call, _)| call.needs());
         let asked = Asked { key: self.key.as_deref(), gate: self.scheduler.gate() };
-        #[cfg(any(feature = "websocket", feature = "sse"))]
-        let peer = head.line.as_ref().map(|line| line.peer());
-        #[cfg(not(any(feature = "websocket", feature = "sse")))]
-        let peer = None;
-        asked.of(&head.headers, peer, needs).await
+        asked.of(&head.headers, self.peer(head).map(|peer| peer.address), needs).await
+    }
+
+    /// Who has sent a request: who is at the other end, or for whom a trusted proxy there speaks.
+    fn peer(&self, head: &Head) -> Option<Peer> {
+        let mut peer = head.line.as_ref()?.peer().clone();
+        let lines = head.headers.get_all(FORWARDED_FOR).iter();
+        let lines: Vec<_> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
+        let client = self.proxies.client(peer.address.ip(), lines.into_iter());
+        if client != peer.address.ip() {
+            // The proxy's port tells connections apart that come from one address.
+            peer = Peer { address: (client, peer.address.port()).into(), user: None };
+        }
+        Some(peer)
     }
 
     async fn answer<B: Buf>(
@@ -237,21 +254,21 @@ impl HttpApi {
             Call::OpenApi => Ok(ok(JSON, include_str!("openapi.json"))),
             #[cfg(feature = "websocket")]
             Call::WebSocket => {
-                let Wanted { said, line, .. } = self.wanted(head)?;
-                websocket::upgrade(scheduler, &head.headers, said, &line, head.upgrade.clone())
+                let Wanted { said, peer, .. } = self.wanted(head)?;
+                websocket::upgrade(scheduler, &head.headers, said, peer, head.upgrade.clone())
             }
             #[cfg(feature = "sse")]
             Call::Events | Call::Poll => {
-                let Wanted { said, line, origin } = self.wanted(head)?;
+                let Wanted { said, peer, line, origin } = self.wanted(head)?;
                 let stream = if call == Call::Poll { streams::Stream::Poll } else { streams::Stream::Events };
-                stream.open(scheduler, said, origin, line).await
+                stream.open(scheduler, said, origin, peer, line).await
             }
             #[cfg(feature = "sse")]
             Call::Acknowledge => {
-                let Wanted { said, line, origin } = self.wanted(head)?;
+                let Wanted { said, peer, origin, .. } = self.wanted(head)?;
                 let body = whole(MAX_MESSAGE_BYTES).await?;
                 Ok(readable(
-                    streams::acknowledge(scheduler, line, said, &body.bytes).await?,
+                    streams::acknowledge(scheduler, peer, said, &body.bytes).await?,
                     origin.as_deref(),
                 ))
             }
@@ -264,7 +281,8 @@ impl HttpApi {
 
     #[cfg(any(feature = "websocket", feature = "sse"))]
     fn wanted(&self, head: &Head) -> Result<Wanted, Problem> {
-        self.sessions.want(&self.scheduler, &head.query, &head.headers, head.line.as_ref())
+        let peer = self.peer(head);
+        self.sessions.want(&self.scheduler, &head.query, &head.headers, peer, head.line.as_ref())
     }
 
     async fn whole<B: Buf>(

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use msgserver_scheduler::Acceptor;
-use tokio::net::TcpListener;
+use msgserver_listener::{Acceptor, Listener, Opened};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use warp::http::Request;
@@ -29,7 +28,7 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// has no more descriptors, so its filters are served here.
 pub(crate) async fn serve<F, R>(
     routes: F,
-    listener: TcpListener,
+    listener: Listener,
     patience: Duration,
     stop: impl Future<Output = ()>,
 ) where
@@ -44,22 +43,33 @@ pub(crate) async fn serve<F, R>(
     let mut acceptor = Acceptor::new(listener);
     let mut stop = std::pin::pin!(stop);
     loop {
-        let (socket, peer) = tokio::select! {
-            accepted = acceptor.accept() => accepted,
+        let arrival = tokio::select! {
+            arrival = acceptor.accept() => arrival,
             () = &mut stop => break,
         };
-        let _ = socket.set_nodelay(true);
-        let line = Arc::new(Line::new(socket, peer));
-        let answers = TowerToHyperService::new(warp::service(routes.clone()));
-        let own = Arc::clone(&line);
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Arc::clone(&own));
-            answers.call(request)
-        });
-        let stopping = stopping.clone();
-        let socket = Lingering::new(Arc::clone(&line), patience, stopping.clone());
-        let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
+        let (http, routes, stopping) = (http.clone(), routes.clone(), stopping.clone());
         open.spawn(async move {
+            let from = arrival.from();
+            let opening = tokio::time::timeout(patience, arrival.open());
+            let opened = tokio::select! {
+                opened = opening => opened,
+                () = stopping.cancelled() => return,
+            };
+            let Opened { stream, peer } = match opened {
+                Ok(Ok(opened)) => opened,
+                Ok(Err(fault)) => return tracing::info!(peer = %from, %fault, "HTTP connection refused"),
+                Err(_) => return tracing::info!(peer = %from, "HTTP connection was not opened in time"),
+            };
+            stream.set_nodelay();
+            let line = Arc::new(Line::new(stream, peer));
+            let answers = TowerToHyperService::new(warp::service(routes));
+            let own = Arc::clone(&line);
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(Arc::clone(&own));
+                answers.call(request)
+            });
+            let socket = Lingering::new(Arc::clone(&line), patience, stopping.clone());
+            let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
             let mut connection = std::pin::pin!(connection);
             let outcome = tokio::select! {
                 outcome = &mut connection => outcome,
@@ -71,7 +81,7 @@ pub(crate) async fn serve<F, R>(
                 }
             };
             if let Err(fault) = outcome {
-                tracing::info!(%peer, %fault, "HTTP connection closed");
+                tracing::info!(peer = %line.peer(), %fault, "HTTP connection closed");
             }
         });
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use msgserver_listener::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -61,12 +61,12 @@ impl Lingering {
         not(feature = "websocket"),
         allow(dead_code, reason = "only an upgrade takes a connection over here")
     )]
-    pub(crate) fn into_socket(self) -> Option<TcpStream> {
+    pub(crate) fn into_socket(self) -> Option<Stream> {
         self.line.take()
     }
 
     /// What the socket says; of one that was taken over there is nothing more to hear.
-    fn poll<T>(&self, act: impl FnOnce(Pin<&mut TcpStream>) -> Poll<T>) -> Poll<T> {
+    fn poll<T>(&self, act: impl FnOnce(Pin<&mut Stream>) -> Poll<T>) -> Poll<T> {
         self.line.with(act).unwrap_or(Poll::Pending)
     }
 }

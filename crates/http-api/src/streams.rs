@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use msgserver_listener::Peer;
 use msgserver_message::{DeviceId, Seq, UserId};
 use msgserver_protocol::Hello;
 use msgserver_scheduler::Scheduler;
@@ -60,13 +61,14 @@ impl Stream {
         scheduler: &Scheduler,
         said: Said,
         origin: Option<String>,
+        peer: Peer,
         line: Arc<Line>,
     ) -> Answer {
         let door = scheduler.door(self.protocol(), "json").ok_or_else(|| {
             let detail = format!("there is no {} door", self.protocol());
             Problem::new(StatusCode::NOT_IMPLEMENTED, detail)
         })?;
-        let admitted = scheduler.visit(line.peer(), door)?.admit(said.hello, said.has).await?;
+        let admitted = scheduler.visit(peer, door)?.admit(said.hello, said.has).await?;
         let head = self.head(origin.as_deref());
         let socket = line.take().ok_or_else(|| std::io::ErrorKind::NotConnected.into());
         // In a task of its own: that of the connection ends now.
@@ -95,7 +97,7 @@ struct Acknowledged {
 }
 
 /// What a client of a stream says of what it has got.
-pub(crate) async fn acknowledge(scheduler: &Scheduler, line: Arc<Line>, said: Said, body: &[u8]) -> Answer {
+pub(crate) async fn acknowledge(scheduler: &Scheduler, peer: Peer, said: Said, body: &[u8]) -> Answer {
     let Acknowledgement { user, device, token, seq } = serde_json::from_slice(body).map_err(Problem::bad)?;
     let before = said.hello;
     let hello = Hello {
@@ -104,6 +106,6 @@ pub(crate) async fn acknowledge(scheduler: &Scheduler, line: Arc<Line>, said: Sa
         token: token.or(before.token),
         topics: Vec::new(),
     };
-    scheduler.acknowledge(line.peer(), hello, seq).await?;
+    scheduler.acknowledge(peer, hello, seq).await?;
     Ok(json(&Acknowledged { acknowledged: seq }))
 }

@@ -1,15 +1,13 @@
 //! From a request to a WebSocket session.
 
-use std::sync::Arc;
-
 use headers::{Connection, HeaderMapExt, SecWebsocketAccept, SecWebsocketKey, SecWebsocketVersion, Upgrade};
 use hyper_util::rt::TokioIo;
+use msgserver_listener::Peer;
 use msgserver_scheduler::Scheduler;
 use warp::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use warp::hyper::upgrade::OnUpgrade;
 
 use crate::answer::Answer;
-use crate::line::Line;
 use crate::lingering::Lingering;
 use crate::problem::Problem;
 use crate::said::Said;
@@ -22,7 +20,7 @@ pub(crate) fn upgrade(
     scheduler: &Scheduler,
     headers: &HeaderMap,
     said: Said,
-    line: &Arc<Line>,
+    peer: Peer,
     upgrade: Option<OnUpgrade>,
 ) -> Answer {
     let key = key(headers)?;
@@ -30,7 +28,7 @@ pub(crate) fn upgrade(
     let (subprotocol, serializer) = agreed(headers)?;
     let door = scheduler.door("websocket", serializer);
     let door = door.ok_or_else(|| Problem::new(StatusCode::NOT_IMPLEMENTED, "there is no WebSocket door"))?;
-    let visitor = scheduler.visit(line.peer(), door)?;
+    let visitor = scheduler.visit(peer, door)?;
     tokio::spawn(async move {
         // A client that goes away now gives its place back.
         let Ok(upgraded) = upgrade.await else { return };

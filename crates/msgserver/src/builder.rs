@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use msgserver_access::Gate;
 use msgserver_handshake::HandshakeError;
+use msgserver_listener::Listener;
 use msgserver_message::UserId;
 use msgserver_persistence::Store;
 use msgserver_pool::{Pool, ShardedPool};
@@ -290,12 +291,12 @@ impl Server {
     }
 
     /// As [`Server::listen`], on a socket that is open already.
-    pub async fn serve(&self, listener: TcpListener) {
+    pub async fn serve(&self, listener: impl Into<Listener>) {
         self.scheduler.serve(listener, MAIN_DOOR).await;
     }
 
     /// Serves the `frame` protocol in JSON beside the chosen one.
-    pub async fn serve_frames(&self, listener: TcpListener) {
+    pub async fn serve_frames(&self, listener: impl Into<Listener>) {
         self.scheduler.serve(listener, FRAME_DOOR).await;
     }
 
@@ -304,7 +305,7 @@ impl Server {
     /// # Panics
     /// Never: the door is there.
     #[cfg(feature = "mqtt")]
-    pub async fn serve_mqtt(&self, listener: TcpListener) {
+    pub async fn serve_mqtt(&self, listener: impl Into<Listener>) {
         let door = self.scheduler.door("mqtt", "json").expect("every server has it");
         self.scheduler.serve(listener, door).await;
     }
@@ -313,7 +314,7 @@ impl Server {
     ///
     /// # Panics
     /// If fewer doors were added.
-    pub async fn serve_door(&self, listener: TcpListener, door: usize) {
+    pub async fn serve_door(&self, listener: impl Into<Listener>, door: usize) {
         self.scheduler.serve(listener, MORE_DOORS + door).await;
     }
 

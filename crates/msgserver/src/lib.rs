@@ -40,6 +40,7 @@ pub use msgserver_access::{
 pub use msgserver_handshake::{HandshakeError, ServerKey};
 #[cfg(feature = "http")]
 pub use msgserver_http_api::{Figure, HttpApi};
+pub use msgserver_listener::{Listener, Peer, Proxies};
 pub use msgserver_message::{
     CollapseKey, Content, DeviceId, InvalidContent, InvalidId, InvalidName, Message, MessageId, Priority,
     Receipt, Seq, SessionId, Stage, Step, Target, Timestamp, Topic, TopicFilter, UserId,
@@ -63,6 +64,8 @@ pub use msgserver_scheduler::{
     InvalidPublication, Job, Networks, Presence, Publication, PublishError, Published, Publishers, Scheduler,
     Settings, SharedSecret, SubscribeError, TopicPresence, Witness,
 };
+#[cfg(feature = "tls")]
+pub use msgserver_tls::{Application, ClientCertificates, DoorTls, NameIn, Tls, TlsError, TlsFiles};
 #[cfg(feature = "webhooks")]
 pub use msgserver_webhooks::{
     Endpoint, Retry, Secret as WebhookSecret, TargetPattern, WebhookError, WebhookFigures, Webhooks,

@@ -13,6 +13,9 @@
 //! A [`Pool`] is where a user's sessions are found; [`ShardedPool`] is the default. [`Topics`] knows which sessions follow
 //! which topics; a [`Notice`] may be for the [`Audience`] of one.
 //!
+//! A connection may be under TLS, whose handshake is over: the session seals what it sends in its turn, and owns no
+//! buffer for it either.
+//!
 //! The crate does not accept connections, does not ask who a client is and keeps nothing for who is away:
 //! it takes a connected socket and the name of its user. It needs no async runtime.
 //!
@@ -103,6 +106,6 @@ pub use notice::Notice;
 pub use pool::{Pool, Replacement, Sessions, ShardedPool};
 pub use reactor::{Reactor, ReactorOptions};
 pub use session::{Sent, Session, SessionSetup};
-pub use socket::Connection;
+pub use socket::{Connection, Sealed};
 pub use standing::{InFlight, Standing};
 pub use topics::{Audience, Topics};

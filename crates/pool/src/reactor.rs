@@ -9,7 +9,6 @@ use msgserver_message::SessionId;
 use parking_lot::Mutex;
 
 use crate::shard::{Inbox, Shard, WAKE};
-use crate::socket::Socket;
 use crate::{Connection, Events, Notice, Session, SessionSetup};
 
 /// How a reactor works.
@@ -95,7 +94,7 @@ impl Reactor {
     /// # Errors
     /// What the system says of the socket.
     pub fn session(&self, connection: impl Into<Connection>, setup: SessionSetup) -> io::Result<Session> {
-        Ok(Session::new(setup, Socket::new(connection.into())?))
+        Session::new(setup, connection.into())
     }
 
     /// Begins to read from a session's socket and to write what it would not take.

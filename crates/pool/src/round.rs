@@ -175,7 +175,6 @@ mod tests {
 
     use super::*;
     use crate::SessionSetup;
-    use crate::socket::Socket;
 
     /// What happens between two passes, and during one.
     #[derive(Debug, Clone)]
@@ -237,8 +236,8 @@ mod tests {
                 terms: crate::Terms::default(),
                 read_ahead: Vec::new(),
             };
-            let server = Socket::new(self.listener.accept().unwrap().0.into()).unwrap();
-            let session = Arc::new(Session::new(setup, server));
+            let server = self.listener.accept().unwrap().0;
+            let session = Arc::new(Session::new(setup, server.into()).unwrap());
             self.clients.push(Client { socket, session: Arc::clone(&session), from });
             let place = self.sessions.iter().position(Option::is_none).unwrap_or(self.sessions.len());
             self.sessions.resize(self.sessions.len().max(place + 1), None);

@@ -10,11 +10,12 @@ use msgserver_message::{
     DeviceId, Message, MessageId, Seq, SessionId, Timestamp, Topic, TopicFilter, UserId,
 };
 use msgserver_protocol::{Acknowledgement, Cipher, Delivery, Encoder, Partial};
+use msgserver_tls::{Broken, Came, Channel};
 use parking_lot::Mutex;
 
 use crate::outbox::Outbox;
 use crate::socket::Socket;
-use crate::{Choice, CloseReason, Guarantee, InFlight, Notice, Standing, Terms};
+use crate::{Choice, CloseReason, Connection, Guarantee, InFlight, Notice, Standing, Terms};
 
 /// What a session is made of.
 pub struct SessionSetup {
@@ -58,6 +59,10 @@ pub enum Sent {
     Closed,
 }
 
+const HAS_INBOX: u8 = 1;
+const MAY_PUBLISH: u8 = 2;
+const HAS_TLS: u8 = 4;
+
 /// One connection that is online.
 pub struct Session {
     id: SessionId,
@@ -65,8 +70,8 @@ pub struct Session {
     device: DeviceId,
     encoders: Arc<[Encoder]>,
     encoding: u16,
-    has_inbox: bool,
-    may_publish: bool,
+    /// What holds of it for as long as it is there, in a byte: a word more would be paid by each.
+    marks: u8,
     outbox_limit: u32,
     window: u32,
     /// Seconds that it may be silent: 0 for ever, [`UNSAID`] for two heartbeats.
@@ -85,7 +90,10 @@ pub struct Session {
 
 #[derive(Default)]
 struct State {
+    /// What waits is sealed already: it has to go out in the order in which it was sealed.
     outbox: Outbox,
+    /// TLS, if it is spoken. Plain sessions pay 8 bytes.
+    channel: Option<Box<Channel>>,
     /// Where it stands in its user's inbox. Most sessions of a large server may have none: they pay 8 bytes.
     standing: Option<Box<Standing>>,
     /// What it follows. Most sessions follow nothing: they pay 8 bytes.
@@ -108,15 +116,23 @@ impl State {
 }
 
 impl Session {
-    pub(crate) fn new(setup: SessionSetup, socket: Socket) -> Self {
-        Self {
+    pub(crate) fn new(setup: SessionSetup, connection: Connection) -> io::Result<Self> {
+        let (socket, channel, unsent) = Socket::new(connection)?;
+        let mark = |holds: bool, mark: u8| if holds { mark } else { 0 };
+        let marks = mark(setup.standing.is_some(), HAS_INBOX)
+            | mark(setup.may_publish, MAY_PUBLISH)
+            | mark(channel.is_some(), HAS_TLS);
+        let mut outbox = Outbox::default();
+        if !unsent.is_empty() {
+            outbox.put(unsent.into());
+        }
+        Ok(Self {
             id: setup.id,
             user: setup.user,
             device: setup.device,
             encoders: setup.encoders,
             encoding: u16::try_from(setup.encoding).expect("there are few encodings"),
-            has_inbox: setup.standing.is_some(),
-            may_publish: setup.may_publish,
+            marks,
             outbox_limit: u32::try_from(setup.outbox_limit).unwrap_or(u32::MAX),
             window: u32::try_from(setup.window).unwrap_or(u32::MAX).max(1),
             silence: setup.terms.silence.unwrap_or(UNSAID),
@@ -126,6 +142,8 @@ impl Session {
             cipher: setup.cipher,
             socket,
             state: Mutex::new(State {
+                outbox,
+                channel,
                 standing: setup.standing.map(Box::new),
                 choice: setup.terms.choice.map(Box::new),
                 ..State::default()
@@ -135,7 +153,7 @@ impl Session {
                 ahead.extend(&setup.read_ahead);
                 ahead
             })),
-        }
+        })
     }
 
     /// Its number.
@@ -171,13 +189,13 @@ impl Session {
     /// Whether something is kept for it while it is away.
     #[must_use]
     pub fn has_inbox(&self) -> bool {
-        self.has_inbox
+        self.marks & HAS_INBOX != 0
     }
 
     /// Whether it may publish.
     #[must_use]
     pub const fn may_publish(&self) -> bool {
-        self.may_publish
+        self.marks & MAY_PUBLISH != 0
     }
 
     /// Whether a topic is among what it follows.
@@ -360,7 +378,11 @@ impl Session {
     /// Puts bytes before all that is said from now on, without writing yet: [`Session::flush`] does. For what has
     /// to be the first thing that a client hears.
     pub fn begin(&self, bytes: Bytes) {
-        self.state.lock().outbox.put(bytes);
+        let state = &mut *self.state.lock();
+        match seal(state, bytes) {
+            Ok(bytes) => state.outbox.put(bytes),
+            Err(fault) => self.end(state, fault),
+        }
     }
 
     fn window_is_full(&self, state: &State) -> bool {
@@ -429,13 +451,30 @@ impl Session {
     }
 
     fn write(&self, state: &mut State, bytes: Bytes) -> bool {
-        match state.outbox.write(&self.socket, bytes) {
-            Ok(()) => true,
-            Err(e) => {
-                self.end(state, CloseReason::Failed(e.kind()));
-                false
-            }
+        let written = seal(state, bytes).and_then(|bytes| {
+            state.outbox.write(&self.socket, bytes).map_err(|fault| CloseReason::Failed(fault.kind()))
+        });
+        written.map_err(|reason| self.end(state, reason)).is_ok()
+    }
+
+    /// Whether what comes has to be opened before it is understood.
+    pub(crate) const fn has_tls(&self) -> bool {
+        self.marks & HAS_TLS != 0
+    }
+
+    /// Opens what has come under TLS, and answers what is TLS's own.
+    pub(crate) fn open(&self, bytes: &mut [u8], plain: &mut Vec<u8>) -> Result<Came, CloseReason> {
+        let mut state = self.state.lock();
+        let Some(channel) = &mut state.channel else { return Ok(Came::More) };
+        let mut answer = Vec::new();
+        let came = channel.take(bytes, plain, &mut answer);
+        if !answer.is_empty()
+            && state.end.is_none()
+            && let Err(fault) = state.outbox.write(&self.socket, answer.into())
+        {
+            return Err(CloseReason::Failed(fault.kind()));
         }
+        came.map_err(|fault| broken(&fault))
     }
 
     /// The last kept message that was taken, [`Seq::ZERO`] of a session without an inbox.
@@ -527,6 +566,13 @@ impl Session {
         if let Some(standing) = &mut self.state.lock().standing {
             standing.hold(seq);
         }
+    }
+
+    /// Has what was held sent after all, as far as its client has chosen to get it by now, by whoever keeps the order and
+    /// calls [`Session::rewind`]. Whether anything was.
+    #[must_use]
+    pub fn begin_anew(&self) -> bool {
+        self.state.lock().standing.as_mut().is_some_and(|standing| standing.begin_anew())
     }
 
     /// Has it get what is for its user. What was held is sent after all, by whoever keeps the order and calls
@@ -654,7 +700,9 @@ impl Session {
     /// Sends a last frame, as far as the socket takes it at once, and closes.
     pub fn close_with(&self, last: Bytes, reason: CloseReason) {
         let mut state = self.state.lock();
-        if state.end.is_none() {
+        if state.end.is_none()
+            && let Ok(last) = seal(&mut state, last)
+        {
             let _ = state.outbox.write(&self.socket, last);
         }
         self.end(&mut state, reason);
@@ -663,9 +711,19 @@ impl Session {
     fn end(&self, state: &mut State, reason: CloseReason) {
         if state.end.is_none() {
             state.end = Some(Box::new(reason));
+            self.part(state);
             state.outbox.clear();
             // The reactor sees the end of the stream and removes the session; nobody else has to be woken.
             let _: io::Result<()> = self.socket.shutdown();
+        }
+    }
+
+    /// Tells a client of TLS that nothing more comes: else it might take the end for somebody's who cuts messages off.
+    fn part(&self, state: &mut State) {
+        let Some(channel) = state.channel.as_mut().filter(|_| state.outbox.is_empty()) else { return };
+        let mut farewell = Vec::new();
+        if channel.close(&mut farewell).is_ok() {
+            let _ = state.outbox.write(&self.socket, farewell.into());
         }
     }
 
@@ -678,8 +736,32 @@ impl Session {
     }
 }
 
+/// What bytes are on the wire.
+fn seal(state: &mut State, bytes: Bytes) -> Result<Bytes, CloseReason> {
+    let Some(channel) = &mut state.channel else { return Ok(bytes) };
+    let mut sealed = Vec::new();
+    channel.seal(&bytes, &mut sealed).map_err(|fault| broken(&fault))?;
+    Ok(sealed.into())
+}
+
+fn broken(fault: &Broken) -> CloseReason {
+    tracing::info!(%fault, "a TLS connection cannot go on");
+    CloseReason::Failed(io::ErrorKind::InvalidData)
+}
+
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Session({}, {}, {})", self.id, self.user, self.device)
+    }
+}
+
+#[cfg(all(test, not(feature = "simulation"), target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_stays_small() {
+        // What a plain session pays for what others may need, TLS among it, is a word for each.
+        assert!(size_of::<Session>() <= 264, "{} bytes", size_of::<Session>());
     }
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use mio::{Poll, Token};
 use msgserver_message::SessionId;
 use msgserver_protocol::{Heard, Partial};
+use msgserver_tls::Came;
 use parking_lot::Mutex;
 
 use crate::reactor::shard_of;
@@ -83,6 +84,8 @@ pub(crate) struct Shard {
     confirming: Vec<Arc<Session>>,
     confirm_every: Duration,
     scratch: Box<[u8]>,
+    /// What was under TLS in it.
+    opened: Vec<u8>,
     /// What the session that is being read has said; lent to each for as long as it says whole frames.
     heard: Partial,
 }
@@ -115,6 +118,7 @@ impl Shard {
             confirming: Vec::new(),
             confirm_every: CONFIRM_FIRST,
             scratch: vec![0; 64 * 1024].into(),
+            opened: Vec::new(),
             heard: Partial::default(),
         }
     }
@@ -243,15 +247,24 @@ impl Shard {
 
     /// Reads what the socket has, for one turn; gives whether it may have more.
     fn read(&mut self, session: &Arc<Session>) -> Result<bool, CloseReason> {
+        // Lent to the session: what it says is told from there.
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let outcome = self.read_into(session, &mut scratch);
+        self.scratch = scratch;
+        outcome
+    }
+
+    fn read_into(&mut self, session: &Arc<Session>, scratch: &mut [u8]) -> Result<bool, CloseReason> {
         for _ in 0..READS_A_TURN {
-            let outcome = (&mut session.socket()).read(&mut self.scratch);
-            self.hear(session, outcome.as_ref().map_or(0, |n| *n))?;
+            let outcome = (&mut session.socket()).read(scratch);
+            let came = &mut scratch[..outcome.as_ref().map_or(0, |n| *n)];
+            if session.has_tls() { self.open(session, came) } else { self.hear(session, came) }?;
             match outcome {
                 Ok(0) => return Err(CloseReason::ClosedByPeer),
                 Ok(n) => {
                     session.hear(self.second);
                     // As much as others have to wait for.
-                    if n == self.scratch.len() {
+                    if n == scratch.len() {
                         return Ok(true);
                     }
                 }
@@ -263,8 +276,19 @@ impl Shard {
         Ok(true)
     }
 
-    /// Tells what a session has said, now that there are `n` bytes more of it.
-    fn hear(&mut self, session: &Arc<Session>, n: usize) -> Result<(), CloseReason> {
+    /// As [`Shard::hear`], of bytes that are under TLS.
+    fn open(&mut self, session: &Arc<Session>, bytes: &mut [u8]) -> Result<(), CloseReason> {
+        let mut opened = std::mem::take(&mut self.opened);
+        opened.clear();
+        let came = session.open(bytes, &mut opened);
+        let heard = self.hear(session, &opened);
+        self.opened = opened;
+        heard?;
+        if came? == Came::End { Err(CloseReason::ClosedByPeer) } else { Ok(()) }
+    }
+
+    /// Tells what a session has said, now that there are these bytes more of it.
+    fn hear(&mut self, session: &Arc<Session>, bytes: &[u8]) -> Result<(), CloseReason> {
         let inbound = session.encoder().inbound();
         if inbound.is_silent() {
             return Ok(());
@@ -272,7 +296,7 @@ impl Shard {
         let half_said = session.inbound.lock().take();
         let mut own = half_said.map(|half_said| *half_said);
         let partial = own.as_mut().unwrap_or(&mut self.heard);
-        partial.extend(&self.scratch[..n]);
+        partial.extend(bytes);
         loop {
             match inbound.next(partial, self.max_frame_bytes) {
                 Ok(Some(Heard::Frame(frame))) => self.events.on_frame(session, frame),

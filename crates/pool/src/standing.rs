@@ -167,9 +167,10 @@ impl Standing {
         self.held.get_or_insert(seq);
     }
 
-    /// Has what was passed over sent after all, by whoever keeps the order.
-    pub(crate) fn begin_anew(&mut self) {
+    /// Has what was held sent after all, by whoever keeps the order; whether anything was.
+    pub(crate) fn begin_anew(&mut self) -> bool {
         self.anew = self.held.is_some();
+        self.anew
     }
 
     /// Everything up to `seq` is safe with the client: what was in flight of it, and whether the caller has to

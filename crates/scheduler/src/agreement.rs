@@ -4,9 +4,9 @@ use std::sync::{Arc, LazyLock};
 use std::thread::available_parallelism;
 
 use msgserver_handshake::{HandshakeError, Progress, ServerHandshake, ServerKey, SessionCipher};
+use msgserver_listener::Stream;
 use msgserver_protocol::ByeCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::refusal::Refusal;
@@ -23,10 +23,7 @@ static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
 });
 
 /// Speaks the handshake; gives the connection's cipher, and what came behind the second message.
-pub(crate) async fn agree(
-    socket: &mut TcpStream,
-    key: &ServerKey,
-) -> Result<(SessionCipher, Vec<u8>), Refusal> {
+pub(crate) async fn agree(socket: &mut Stream, key: &ServerKey) -> Result<(SessionCipher, Vec<u8>), Refusal> {
     socket.write_all(key.hello()).await?;
     let mut handshake = ServerHandshake::new(key);
     let mut buffer = [0; 1024];

@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
+use msgserver_listener::{Parts, RawSocket, Stream};
 use msgserver_message::{DeviceId, Seq, UserId};
 use msgserver_persistence::Cursor;
-use msgserver_pool::{CloseReason, Connection, Session, SessionSetup, Standing, Terms};
+use msgserver_pool::{CloseReason, Connection, Sealed, Session, SessionSetup, Standing, Terms};
 use msgserver_protocol::{ByeCode, Cipher, ServerFrame};
 use tokio::time::{Instant, timeout_at};
 
@@ -75,6 +76,17 @@ impl Core {
         let following = cursor.as_ref().map_or_else(Vec::new, |cursor| cursor.topics.clone());
         let beginning = self.follow_from_hello(&guest, following).await;
         Ok(Expected { guest, encoding, place, cursor, beginning, turn, agreed: Agreed::default() })
+    }
+
+    /// As [`Core::enter`], by a stream, of which nothing is lost.
+    pub(crate) async fn enter_by(
+        self: &Arc<Self>,
+        mut expected: Expected,
+        stream: io::Result<Stream>,
+        head: Bytes,
+    ) -> Option<Weak<Session>> {
+        let connection = stream.and_then(|stream| connection(stream, &mut expected.guest));
+        self.enter(expected, connection, head).await
     }
 
     /// Brings an expected guest online over its connection. `head` goes before everything else that it is sent.
@@ -158,4 +170,18 @@ impl Core {
         }
         Ok(self.bring_online(session, access))
     }
+}
+
+/// The connection that a stream is; what the client has said beyond its first words goes to what it has said.
+pub(crate) fn connection(stream: Stream, guest: &mut Guest) -> io::Result<Connection> {
+    let Parts { socket, channel, read_ahead, unsent } = stream.into_parts();
+    guest.read_ahead.extend(read_ahead);
+    let socket = match socket {
+        RawSocket::Tcp(socket) => Connection::Tcp(socket.into_std()?),
+        RawSocket::Unix(socket) => Connection::Unix(socket.into_std()?),
+    };
+    Ok(match channel {
+        None => socket,
+        Some(channel) => Connection::Sealed(Box::new(Sealed { socket, channel, unsent })),
+    })
 }

@@ -1,16 +1,15 @@
 //! Coming in by a door that is somebody else's, such as the HTTP port.
 
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use msgserver_access::{Gate, Scope};
+use msgserver_listener::{Peer, Stream};
 use msgserver_message::{DeviceId, Seq, UserId};
 use msgserver_persistence::StoreError;
 use msgserver_pool::Session;
 use msgserver_protocol::{ByeCode, Hello};
-use tokio::net::TcpStream;
 
 use crate::Scheduler;
 use crate::core::Core;
@@ -25,7 +24,7 @@ const PAGE: usize = 256;
 /// A client that may come in, and has a place kept for it. Dropped, it gives the place back.
 pub struct Visitor {
     core: Arc<Core>,
-    peer: SocketAddr,
+    peer: Peer,
     door: usize,
     place: Place,
 }
@@ -85,7 +84,8 @@ impl Scheduler {
     ///
     /// # Panics
     /// If there is no door of that number.
-    pub fn visit(&self, peer: SocketAddr, door: usize) -> Result<Visitor, Refusal> {
+    pub fn visit(&self, peer: impl Into<Peer>, door: usize) -> Result<Visitor, Refusal> {
+        let peer = peer.into();
         let core = &self.core;
         let refuse = |code, text: &str| {
             core.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
@@ -94,7 +94,7 @@ impl Scheduler {
         if core.closed.load(Ordering::Relaxed) {
             return Err(refuse(ByeCode::ShuttingDown, "the server stops"));
         }
-        if core.parts.filter.as_ref().is_some_and(|filter| !filter.allows(peer)) {
+        if core.parts.filter.as_ref().is_some_and(|filter| !filter.allows(peer.address)) {
             return Err(refuse(ByeCode::Unauthorized, "authorization validation failed"));
         }
         let name = || core.encoders[door].protocol().name().to_owned();
@@ -107,9 +107,9 @@ impl Scheduler {
     ///
     /// # Errors
     /// [`Refusal`] if it is not who it says it is, if `seq` was not sent yet, or if the store cannot be asked.
-    pub async fn acknowledge(&self, peer: SocketAddr, hello: Hello, seq: Seq) -> Result<(), Refusal> {
+    pub async fn acknowledge(&self, peer: impl Into<Peer>, hello: Hello, seq: Seq) -> Result<(), Refusal> {
         let core = &self.core;
-        let guest = core.introduce(hello, peer, "http").await?;
+        let guest = core.introduce(hello, &peer.into(), "http").await?;
         let Some(store) = core.store_for(&guest.user) else { return Ok(()) };
         let mut sessions = core.parts.pool.sessions_of(&guest.user);
         sessions.retain(|session| *session.device() == guest.device);
@@ -135,9 +135,9 @@ impl Scheduler {
 impl Visitor {
     /// Hears the client's `hello` and brings it online, as at a raw TCP door. `before` is what its request has said
     /// already, `bytes` what was read of the connection.
-    pub async fn greet(self, socket: TcpStream, before: Hello, bytes: Vec<u8>) {
+    pub async fn greet(self, stream: Stream, before: Hello, bytes: Vec<u8>) {
         let Self { core, peer, door, place } = self;
-        core.open(socket, peer, door, place, Beforehand { hello: before, bytes }).await;
+        core.open(stream, peer, door, place, Beforehand { hello: before, bytes }).await;
     }
 
     /// Lets in a client that has said everything with its request, `has` of it being what is safe with its device.
@@ -147,7 +147,7 @@ impl Visitor {
     pub async fn admit(self, hello: Hello, has: Option<Seq>) -> Result<Admitted, Refusal> {
         let Self { core, peer, door, place } = self;
         let admitting = async {
-            let guest = core.introduce(hello, peer, core.encoders[door].protocol().name()).await?;
+            let guest = core.introduce(hello, &peer, core.encoders[door].protocol().name()).await?;
             let mut expected = core.expect(guest, door, place).await?;
             if let Some(seq) = has {
                 core.catch_up(&mut expected, seq).await?;
@@ -164,9 +164,8 @@ impl Visitor {
 impl Admitted {
     /// Brings the client online over its connection, with `head` before everything else that it is sent. Nothing
     /// if the connection is lost already.
-    pub async fn enter(self, socket: std::io::Result<TcpStream>, head: Bytes) -> Option<Entered> {
-        let socket = socket.and_then(TcpStream::into_std);
-        self.core.enter(self.expected, socket, head).await.map(Entered)
+    pub async fn enter(self, stream: std::io::Result<Stream>, head: Bytes) -> Option<Entered> {
+        self.core.enter_by(self.expected, stream, head).await.map(Entered)
     }
 }
 

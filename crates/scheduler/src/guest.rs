@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use msgserver_access::{Access, ApiKey, Offer, Scope};
 use msgserver_handshake::SessionCipher;
+use msgserver_listener::Peer;
 use msgserver_message::{DeviceId, TopicFilter, UserId};
 use msgserver_protocol::{ByeCode, Hello};
 
@@ -32,7 +33,7 @@ struct Introduction<'a> {
     token: Option<&'a str>,
     /// The same as an authentication function gets it: `user;token`.
     text: &'a str,
-    peer: SocketAddr,
+    peer: &'a Peer,
     door: &'a str,
 }
 
@@ -58,24 +59,24 @@ impl Core {
     pub(crate) async fn introduce(
         &self,
         mut hello: Hello,
-        peer: SocketAddr,
+        peer: &Peer,
         door: &str,
     ) -> Result<Guest, Refusal> {
         let topics = std::mem::take(&mut hello.topics);
         Ok(Guest { topics, ..self.identify(hello, peer, door).await? })
     }
 
-    async fn identify(&self, hello: Hello, peer: SocketAddr, door: &str) -> Result<Guest, Refusal> {
+    async fn identify(&self, hello: Hello, peer: &Peer, door: &str) -> Result<Guest, Refusal> {
         let Hello { user, device, token, .. } = hello;
         let shown = token.as_deref().unwrap_or_default();
         // Whoever may send to everybody needs no other proof.
         if self.settings.publishers.know(shown) {
-            let user = user.unwrap_or_else(|| UserId::anonymous(peer));
+            let user = user.unwrap_or_else(|| UserId::anonymous(peer.address));
             let device = device.unwrap_or_else(DeviceId::unnamed);
             return Ok(Guest { may_publish: true, ..Guest::new(user, device) });
         }
         if let Some(key) = self.settings.gate.key(shown) {
-            return with_key(key, user, device, peer);
+            return with_key(key, user, device, peer.address);
         }
         let text = user.as_ref().map_or_else(|| shown.to_owned(), |user| format!("{user};{shown}"));
         let token = token.as_deref();
@@ -83,7 +84,7 @@ impl Core {
     }
 
     /// The guest that an authentication text introduces: `user;token`, or a token that says whose it is.
-    pub(crate) async fn hear(&self, text: &str, peer: SocketAddr, door: &str) -> Result<Guest, Refusal> {
+    pub(crate) async fn hear(&self, text: &str, peer: &Peer, door: &str) -> Result<Guest, Refusal> {
         let (user, token) =
             text.rsplit_once(';').map_or((None, text), |(user, token)| (Some(UserId::new(user)), token));
         let user = match user.transpose() {
@@ -103,8 +104,20 @@ impl Core {
         let gate = &self.settings.gate;
         let may_publish = self.settings.publishers.take_everybody();
         let device = || who.device.clone().unwrap_or_else(DeviceId::unnamed);
+        let decides = who.token.is_some_and(|token| gate.decides(token));
+        if let Some(certified) = &who.peer.user {
+            if who.user.as_ref().is_some_and(|other| other != certified) {
+                let text =
+                    format!("the client's certificate is {certified}'s; be {certified}, or name nobody");
+                return Err(Refusal::new(ByeCode::Unauthorized, text));
+            }
+            // A token may still say what that user may do.
+            if !decides {
+                return Ok(Guest { may_publish, ..Guest::new(certified.clone(), device()) });
+            }
+        }
         if let Some(authentication) = &self.parts.authentication
-            && !who.token.is_some_and(|token| gate.decides(token))
+            && !decides
         {
             match authentication.authenticate(who.text).await {
                 Ok(user) => return Ok(Guest { may_publish, ..Guest::new(user, device()) }),
@@ -113,19 +126,19 @@ impl Core {
             }
         }
         if !gate.asks() {
-            let user = who.user.clone().unwrap_or_else(|| UserId::anonymous(who.peer));
+            let user = who.user.clone().unwrap_or_else(|| UserId::anonymous(who.peer.address));
             return Ok(Guest { may_publish, ..Guest::new(user, device()) });
         }
         let access = gate
             .admit(&Offer {
-                user: who.user.as_ref(),
+                user: who.user.as_ref().or(who.peer.user.as_ref()),
                 device: who.device.as_ref(),
                 token: who.token,
-                peer: Some(who.peer),
+                peer: Some(who.peer.address),
                 door: who.door,
             })
             .await?;
-        let user = access.user.clone().unwrap_or_else(|| UserId::anonymous(who.peer));
+        let user = access.user.clone().unwrap_or_else(|| UserId::anonymous(who.peer.address));
         let device = access.device.clone().unwrap_or_else(device);
         let may_publish = access.is_publisher();
         Ok(Guest { may_publish, access: Some(Arc::new(access)), ..Guest::new(user, device) })

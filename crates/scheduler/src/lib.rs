@@ -54,7 +54,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod acceptor;
 mod admission;
 mod agreement;
 mod core;
@@ -79,15 +78,14 @@ mod receipts;
 mod redelivery;
 mod refusal;
 mod schedule;
-mod seldom;
 mod settings;
 #[cfg(feature = "simulation")]
 mod simulation;
 mod subscribing;
 mod telling;
+mod turning_away;
 mod turnstile;
 
-pub use acceptor::Acceptor;
 pub use admission::{AsyncFunction, Authenticate, Filter, Networks, SharedSecret};
 pub use core::{Presence, Scheduler};
 pub use delivering::Job;

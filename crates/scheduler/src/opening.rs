@@ -1,24 +1,21 @@
 //! From an accepted connection of a raw TCP door to a guest.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use bytes::Bytes;
+use msgserver_listener::{Acceptor, Arrival, Listener, Opened, Peer, Stream};
+use msgserver_message::DeviceId;
 use msgserver_protocol::{ByeCode, Cipher, ClientFrame, FirstText, Heard, Hello, Inbound, Partial};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::agreement::agree;
 use crate::core::Core;
-use crate::entering::{Agreed, Expected};
+use crate::entering::{Agreed, Expected, connection};
 use crate::guest::Guest;
-use crate::occupancy::{Occupancy, Place};
+use crate::occupancy::Place;
 use crate::refusal::Refusal;
 use crate::subscribing::Beginning;
-use crate::{Acceptor, Door, Scheduler};
+use crate::{Door, Scheduler};
 
 /// A hello is small; what is longer is no hello.
 const MAX_HELLO_BYTES: usize = 64 * 1024;
@@ -38,7 +35,7 @@ impl Scheduler {
     ///
     /// # Panics
     /// If there is no door of that number.
-    pub async fn serve(&self, listener: TcpListener, door: usize) {
+    pub async fn serve(&self, listener: impl Into<Listener>, door: usize) {
         let doors = self.core.parts.doors.len();
         assert!(door < doors, "there is no door {door}; there are {doors}");
         let mut stopping = self.core.stopping.subscribe();
@@ -48,92 +45,87 @@ impl Scheduler {
                 self.core.turnstile.room().await;
                 acceptor.accept().await
             };
-            let (socket, peer) = tokio::select! {
-                accepted = next => accepted,
+            let arrival = tokio::select! {
+                arrival = next => arrival,
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             };
-            self.core.admit_connection(socket, peer, door);
+            self.core.admit_connection(arrival, door);
         }
     }
 }
 
 impl Core {
-    fn admit_connection(self: &Arc<Self>, mut socket: TcpStream, peer: SocketAddr, encoding: usize) {
+    fn admit_connection(self: &Arc<Self>, arrival: Arrival, encoding: usize) {
         let core = Arc::clone(self);
-        let door = &self.parts.doors[encoding];
         let place = match self.occupancies[encoding].take() {
             Ok(place) => place,
-            Err(full) => return self.turn_away(socket, encoding, full),
+            Err(full) => return self.turn_away(arrival, encoding, full),
         };
-        if self.parts.filter.as_ref().is_some_and(|filter| !filter.allows(peer)) {
-            let refusal = Refusal::new(ByeCode::Unauthorized, "authorization validation failed");
-            tokio::spawn(async move {
-                core.refuse(&mut socket, peer, encoding, refusal).await;
-                // It has a descriptor until here.
-                drop(place);
-            });
+        let door = &self.parts.doors[encoding];
+        let asks_nothing =
+            door.encryption.is_none() && door.encoder.inbound().is_silent() && !self.asks_for_proof();
+        let allowed = self.parts.filter.as_ref().is_none_or(|filter| filter.allows(arrival.from()));
+        if !asks_nothing || !allowed || arrival.has_to_be_opened() {
+            tokio::spawn(async move { core.receive(arrival, encoding, place).await });
             return;
         }
-        if door.encryption.is_none() && door.encoder.inbound().is_silent() && !self.asks_for_proof() {
-            // Nothing is asked of such a client, so nothing has to be waited for.
-            let (guest, beginning) = (Guest::anonymous(peer), Beginning::default());
-            let agreed = Agreed::default();
+        // Nothing is asked of such a client, so nothing has to be waited for.
+        let peer = arrival.from();
+        let mut guest = Guest::anonymous(peer);
+        let Some(socket) = arrival.into_clear() else { return };
+        let entered = connection(socket, &mut guest).and_then(|socket| {
+            let (beginning, agreed) = (Beginning::default(), Agreed::default());
             let expected = Expected { guest, encoding, place, cursor: None, beginning, turn: None, agreed };
-            if let Err(fault) =
-                socket.into_std().and_then(|socket| core.enter_now(expected, socket, Bytes::new()))
-            {
-                tracing::info!(%peer, %fault, "connection lost");
-            }
-        } else if let Inbound::Mqtt(_) = door.encoder.inbound() {
-            tokio::spawn(core.open_mqtt(socket, peer, place));
-        } else {
-            tokio::spawn(
-                async move { core.open(socket, peer, encoding, place, Beforehand::default()).await },
-            );
-        }
-    }
-
-    /// Closes a connection that is one too many.
-    fn turn_away(self: &Arc<Self>, mut socket: TcpStream, encoding: usize, full: &Occupancy) {
-        let refusal = self
-            .full(full, || socket.local_addr().map_or_else(|fault| fault.to_string(), |at| at.to_string()));
-        // The server's limit stands for the descriptors that there are: none may be held beyond it until a client has read.
-        let Some(place) = full.take_from_whole() else {
-            let farewell = self.farewell(encoding, refusal);
-            let _ = socket.into_std().and_then(|mut socket| io::Write::write_all(&mut socket, &farewell));
-            return;
-        };
-        let core = Arc::clone(self);
-        tokio::spawn(async move {
-            core.say_farewell(&mut socket, encoding, refusal).await;
-            drop(place);
+            core.enter_now(expected, socket, Bytes::new())
         });
+        if let Err(fault) = entered {
+            tracing::info!(%peer, %fault, "connection lost");
+        }
     }
 
-    /// Why a connection is one too many; `door` names where it came.
-    pub(crate) fn full(&self, full: &Occupancy, door: impl FnOnce() -> String) -> Refusal {
-        self.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
-        let limit = full.limit();
-        let place = if full.is_server() { "server" } else { "door" };
-        // One line, not one a connection: a crowd at a full door must not fill the log.
-        if full.is_news() {
-            tracing::warn!(door = door(), limit, "the {place} is full; connections are refused");
+    /// Opens a connection, and lets in who comes by it if its network may.
+    async fn receive(self: Arc<Self>, arrival: Arrival, encoding: usize, place: Place) {
+        let from = arrival.from();
+        let is_denied = |address| self.parts.filter.as_ref().is_some_and(|filter| !filter.allows(address));
+        let refusal = || Refusal::new(ByeCode::Unauthorized, "authorization validation failed");
+        if arrival.speaks_for_itself() && is_denied(from) {
+            match arrival.into_clear() {
+                Some(mut stream) => self.refuse(&mut stream, &from.into(), encoding, refusal()).await,
+                // Agreeing on keys only to say so would cost more than to let the client in.
+                None => self.note_refused(from, &refusal()),
+            }
+            // It has a descriptor until here.
+            drop(place);
+            return;
         }
-        let text = format!("all {limit} connections of this {place} are taken; try again later");
-        Refusal::new(ByeCode::Unavailable, text)
+        let deadline = self.settings.opening_deadline;
+        let Opened { mut stream, peer } = match tokio::time::timeout(deadline, arrival.open()).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(fault)) => return self.note_refused(from, &fault),
+            Err(_) => return self.note_refused(from, &"it was not opened in time"),
+        };
+        if is_denied(peer.address) {
+            self.refuse(&mut stream, &peer, encoding, refusal()).await;
+            drop(place);
+            return;
+        }
+        if let Inbound::Mqtt(_) = self.encoders[encoding].inbound() {
+            return self.open_mqtt(stream, peer, place).await;
+        }
+        self.open(stream, peer, encoding, place, Beforehand::default()).await;
     }
 
     /// Asks who it is, and brings it online.
     pub(crate) async fn open(
         self: Arc<Self>,
-        mut socket: TcpStream,
-        peer: SocketAddr,
+        mut socket: Stream,
+        peer: Peer,
         encoding: usize,
         place: Place,
         beforehand: Beforehand,
     ) {
-        let _ = socket.set_nodelay(true);
-        let greeting = self.greet(&mut socket, peer, encoding, beforehand);
+        socket.set_nodelay();
+        let greeting = self.greet(&mut socket, &peer, encoding, beforehand);
         let guest = match tokio::time::timeout(self.settings.opening_deadline, greeting).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Refusal::new(
@@ -146,36 +138,15 @@ impl Core {
             Err(refusal) => Err(refusal),
         };
         match expected {
-            Ok(expected) => drop(self.enter(expected, socket.into_std(), Bytes::new()).await),
-            Err(refusal) => self.refuse(&mut socket, peer, encoding, refusal).await,
+            Ok(expected) => drop(self.enter_by(expected, Ok(socket), Bytes::new()).await),
+            Err(refusal) => self.refuse(&mut socket, &peer, encoding, refusal).await,
         }
-    }
-
-    async fn refuse(&self, socket: &mut TcpStream, peer: SocketAddr, encoding: usize, refusal: Refusal) {
-        self.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
-        let reason = refusal.to_string().replace(char::is_control, " ");
-        tracing::info!(%peer, %reason, "connection refused");
-        self.say_farewell(socket, encoding, refusal).await;
-    }
-
-    /// The reason, as clients of a door get it.
-    fn farewell(&self, encoding: usize, refusal: Refusal) -> Bytes {
-        // Nothing may be said over MQTT before the client has said in which version.
-        if let Inbound::Mqtt(_) = self.encoders[encoding].inbound() {
-            return Bytes::new();
-        }
-        let retry_after_ms = self.return_after(refusal.code());
-        refusal.farewell(&self.encoders[encoding], retry_after_ms)
-    }
-
-    async fn say_farewell(&self, socket: &mut TcpStream, encoding: usize, refusal: Refusal) {
-        say_last(socket, &self.farewell(encoding, refusal)).await;
     }
 
     async fn greet(
         &self,
-        socket: &mut TcpStream,
-        peer: SocketAddr,
+        socket: &mut Stream,
+        peer: &Peer,
         encoding: usize,
         beforehand: Beforehand,
     ) -> Result<Guest, Refusal> {
@@ -188,8 +159,8 @@ impl Core {
 
     async fn hello(
         &self,
-        socket: &mut TcpStream,
-        peer: SocketAddr,
+        socket: &mut Stream,
+        peer: &Peer,
         door: &str,
         inbound: Inbound,
         beforehand: Beforehand,
@@ -219,19 +190,18 @@ impl Core {
         Ok(Guest { read_ahead: partial.into_rest(), ..guest })
     }
 
-    async fn first_text(
-        &self,
-        socket: &mut TcpStream,
-        peer: SocketAddr,
-        door: &Door,
-    ) -> Result<Guest, Refusal> {
-        let mut guest = Guest::anonymous(peer);
+    async fn first_text(&self, socket: &mut Stream, peer: &Peer, door: &Door) -> Result<Guest, Refusal> {
+        let mut guest = Guest::anonymous(peer.address);
         let mut buffer = [0; 1024];
         let mut ahead = Vec::new();
         if let Some(key) = &door.encryption {
             let (cipher, rest) = agree(socket, key).await?;
             guest.cipher = Some(cipher);
             ahead = rest;
+        }
+        if let Some(user) = &peer.user {
+            // Its certificate says who it is, so it needs not say so itself.
+            return Ok(Guest { cipher: guest.cipher, ..Guest::new(user.clone(), DeviceId::unnamed()) });
         }
         if !self.asks_for_proof() {
             return Ok(guest);
@@ -279,23 +249,6 @@ impl Core {
         let proven = self.hear(&text, peer, door.encoder.protocol().name()).await?;
         Ok(Guest { cipher: guest.cipher, ..proven })
     }
-}
-
-/// Says the last that a client hears, so that it hears it.
-pub(crate) async fn say_last(socket: &mut TcpStream, bytes: &[u8]) {
-    let farewell = async {
-        socket.write_all(bytes).await?;
-        socket.shutdown().await?;
-        // Closing with unread bytes would reset the connection, and the reason would be lost with it.
-        let mut rest = [0; 512];
-        for _ in 0..64 {
-            if socket.read(&mut rest).await? == 0 {
-                break;
-            }
-        }
-        io::Result::Ok(())
-    };
-    let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
 }
 
 /// What a client says in its `hello` goes before what it has said with its request.

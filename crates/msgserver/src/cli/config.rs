@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
-use super::Fault;
 use super::configuration::{Flags, InForce};
+use super::{Fault, tls};
 
 #[derive(Args)]
 pub(crate) struct Config {
@@ -40,6 +40,7 @@ impl Config {
                 for line in in_force.hidden() {
                     eprintln!("msgserver: before serving, {line}");
                 }
+                tls::open(&in_force.configuration())?;
                 "ok\n".to_owned()
             }
             Action::Print { flags } => InForce::read(&flags).map_err(Fault::Usage)?.print(),

@@ -12,6 +12,7 @@ mod ready_file;
 mod send;
 mod serve;
 mod store;
+mod tls;
 mod token;
 
 use std::process::ExitCode;

@@ -27,7 +27,7 @@ impl ReadyFile {
         let mut object = serde_json::Map::new();
         let mut listed = Vec::new();
         for door in doors {
-            let address = serde_json::Value::from(door.address.to_string());
+            let address = serde_json::Value::from(door.place.to_string());
             if door.is_listed() {
                 listed.push(address);
             } else {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use clap::Args;
 use msgserver::{
-    DiskStore, Door, Encryption, Figure, HttpApi, MemoryStore, Publishers, RedisStore, Server, ServerKey,
-    SharedSecret, Store, Webhooks,
+    DiskStore, Door, Encryption, Figure, HttpApi, MemoryStore, Proxies, Publishers, RedisStore, Server,
+    ServerKey, SharedSecret, Store, Webhooks,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::configuration::{Configuration, Flags, InForce, Listener, LogFormat, StoreChoice, Webhook};
 use super::doors::{self, Behind, OpenDoor};
 use super::ready_file::ReadyFile;
-use super::{Fault, descriptors, gate, log};
+use super::{Fault, descriptors, gate, log, tls};
 
 #[derive(Args)]
 #[command(
@@ -62,11 +62,15 @@ async fn serve(configuration: &Configuration) -> Result<(), Fault> {
         ReadyFile::clear(path)?;
     }
 
+    let tls = tls::open(configuration)?;
     let webhooks = webhooks(configuration)?;
     let server = build(configuration, webhooks.clone()).await?;
-    let doors = doors::open(configuration).await?;
+    let doors = doors::open(configuration, tls.as_ref()).await?;
     doors::announce(configuration, &doors);
     let ready_file = ready_file.map(|path| ReadyFile::write(path, &doors)).transpose()?;
+    if let Some(tls) = tls {
+        tokio::spawn(tls::keep(tls).map_err(Fault::failed)?);
+    }
     let stop_http = watch::Sender::new(false);
     let mut http = JoinSet::new();
     for door in doors {
@@ -121,7 +125,12 @@ async fn build(configuration: &Configuration, webhooks: Option<Webhooks>) -> Res
     settings.publishers = match &configuration.api_key {
         Some(key) => Publishers::WithKey(key.as_str().into()),
         // Who proves to be a user has not proven to be a publisher.
-        None if configuration.shared_secret.is_some() || !gate.is_open() => Publishers::Nobody,
+        None if configuration.shared_secret.is_some()
+            || configuration.tls.client_ca.is_some()
+            || !gate.is_open() =>
+        {
+            Publishers::Nobody
+        }
         None => Publishers::Everybody,
     };
     settings.topics = configuration.inbox.topics;
@@ -196,7 +205,7 @@ fn open_to_clients(
     http: &mut JoinSet<()>,
 ) {
     let server = server.clone();
-    let socket = door.socket;
+    let socket = door.listener;
     match door.behind {
         Behind::Main => drop(tokio::spawn(async move { server.serve(socket).await })),
         Behind::Frame => drop(tokio::spawn(async move { server.serve_frames(socket).await })),
@@ -206,8 +215,9 @@ fn open_to_clients(
             let mut api = HttpApi::new(server.sender())
                 .patience(configuration.request_deadline)
                 .body_limit(configuration.body_bytes)
+                .proxies(Arc::new(Proxies(configuration.trusted_proxies.clone())))
                 .origins(configuration.origins.clone());
-            if !door.address.ip().to_canonical().is_loopback() && !configuration.allow_anonymous {
+            if !door.place.is_local() && !configuration.allow_anonymous {
                 api = api.refuse_strangers();
             }
             if let Some(key) = &configuration.api_key {

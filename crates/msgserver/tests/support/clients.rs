@@ -1,6 +1,6 @@
 //! Clients that nobody here wrote, as processes.
 
-use std::io::{BufRead, BufReader, Lines, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 pub struct Client {
     child: Child,
     input: Option<ChildStdin>,
-    lines: Lines<BufReader<ChildStdout>>,
+    output: BufReader<ChildStdout>,
 }
 
 /// A Python that has what scripts/test installs.
@@ -24,8 +24,8 @@ impl Client {
         let name = command.get_program().to_owned();
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = child.unwrap_or_else(|fault| panic!("{name:?}: {fault}; scripts/test installs it"));
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { input: child.stdin.take(), child, lines }
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Self { input: child.stdin.take(), child, output }
     }
 
     /// The WebSocket client of the Python library `websockets`.
@@ -52,7 +52,8 @@ impl Client {
 
     /// The next line that it prints; nothing at its end.
     pub fn line(&mut self) -> Option<String> {
-        self.lines.next().map(|line| line.unwrap().trim_end().to_owned())
+        let mut line = String::new();
+        (self.output.read_line(&mut line).unwrap() > 0).then(|| line.trim_end().to_owned())
     }
 
     /// The next line, which is JSON.
@@ -79,6 +80,29 @@ impl Client {
                 return object;
             }
         }
+    }
+
+    /// Reads until this was printed, whether the line has an end or not.
+    pub fn read_until(&mut self, part: &str) {
+        let mut printed = Vec::new();
+        while !printed.ends_with(part.as_bytes()) {
+            let mut byte = [0];
+            self.output
+                .read_exact(&mut byte)
+                .unwrap_or_else(|fault| panic!("{part} is not printed: {fault}"));
+            printed.push(byte[0]);
+        }
+    }
+
+    /// Writes bytes to its input as they are.
+    pub fn write(&mut self, bytes: &[u8]) {
+        let input = self.input.as_mut().expect("its input is open");
+        input.write_all(bytes).and_then(|()| input.flush()).unwrap();
+    }
+
+    /// Tells it that nothing more comes.
+    pub fn close_input(&mut self) {
+        self.input = None;
     }
 
     pub fn tell(&mut self, what: impl ToString) {

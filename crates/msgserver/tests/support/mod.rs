@@ -8,6 +8,7 @@
 )]
 
 mod application;
+pub mod authority;
 mod clients;
 mod http;
 pub mod mqtt;

@@ -1,16 +1,15 @@
 //! From a connection to a guest that speaks MQTT.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
+use msgserver_listener::{Peer, Stream};
 use msgserver_message::{DeviceId, MessageId, Seq, Timestamp, UserId};
 use msgserver_mqtt::{Answer, Connect, Qos, Reason, Refused as NoConnect, Version, Welcome};
 use msgserver_pool::Terms;
 use msgserver_protocol::{ByeCode, Hello, Inbound};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 
 use super::talks::Will;
 use super::{Refused, Talk, publication, records};
@@ -18,8 +17,8 @@ use crate::core::Core;
 use crate::entering::Expected;
 use crate::guest::Guest;
 use crate::occupancy::Place;
-use crate::opening::say_last;
 use crate::refusal::Refusal;
+use crate::turning_away::say_last;
 
 /// The longest CONNECT packet: it may bring a will.
 const MAX_CONNECT_BYTES: usize = 256 * 1024;
@@ -51,10 +50,10 @@ impl Unopened {
 
 impl Core {
     /// Hears CONNECT, and brings the client online.
-    pub(crate) async fn open_mqtt(self: Arc<Self>, mut socket: TcpStream, peer: SocketAddr, place: Place) {
-        let _ = socket.set_nodelay(true);
-        match self.hear_connect(&mut socket, peer, place).await {
-            Ok((expected, welcome)) => drop(self.enter(expected, socket.into_std(), welcome).await),
+    pub(crate) async fn open_mqtt(self: Arc<Self>, mut socket: Stream, peer: Peer, place: Place) {
+        socket.set_nodelay();
+        match self.hear_connect(&mut socket, &peer, place).await {
+            Ok((expected, welcome)) => drop(self.enter_by(expected, Ok(socket), welcome).await),
             Err(unopened) => {
                 self.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
                 let reason = unopened.refused.detail.replace(char::is_control, " ");
@@ -67,8 +66,8 @@ impl Core {
     /// Who has come, on which terms, and what it is told.
     async fn hear_connect(
         self: &Arc<Self>,
-        socket: &mut TcpStream,
-        peer: SocketAddr,
+        socket: &mut Stream,
+        peer: &Peer,
         place: Place,
     ) -> Result<(Expected, Bytes), Unopened> {
         let deadline = self.settings.opening_deadline;
@@ -134,7 +133,7 @@ impl Core {
     async fn identify_mqtt(
         &self,
         connect: &Connect,
-        peer: SocketAddr,
+        peer: &Peer,
     ) -> Result<(Guest, Option<String>), Refused> {
         if connect.authentication_method.is_some() {
             let text = "a client proves who it is by user name and password";
@@ -204,7 +203,7 @@ impl Core {
 }
 
 /// The first packet, and what came behind it.
-async fn first_packet(socket: &mut TcpStream) -> Result<(Connect, BytesMut), Unopened> {
+async fn first_packet(socket: &mut Stream) -> Result<(Connect, BytesMut), Unopened> {
     let mut bytes = BytesMut::new();
     loop {
         match Connect::next(&mut bytes, MAX_CONNECT_BYTES) {

@@ -99,7 +99,7 @@ impl Core {
     }
 
     async fn subscribe_topics(
-        &self,
+        self: &Arc<Self>,
         session: &Arc<Session>,
         asked: &Subscription,
         topics: &TopicFilter,
@@ -118,6 +118,10 @@ impl Core {
             Err(SubscribeError::Forbidden(_)) => return Err(Reason::NOT_AUTHORIZED),
             Err(SubscribeError::Store(fault)) => return Err(unkept(&fault)),
             Err(_) => return Err(Reason::QUOTA),
+        }
+        // Published since the store has known that it follows, and before its session did.
+        if session.begin_anew() {
+            self.wake(session.user());
         }
         if before != guarantee
             && let Some(record) = records::of_topics_at_most_once(topics)

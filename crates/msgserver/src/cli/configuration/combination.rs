@@ -1,11 +1,10 @@
 //! What cannot go together.
 
-use std::net::SocketAddr;
-
+use msgserver::ClientCertificates;
 use msgserver_access::MIN_SECRET_BYTES;
 
 use super::value::HIDDEN;
-use super::{Configuration, Listener};
+use super::{Configuration, Listener, Place};
 
 pub(super) fn check(c: &Configuration, faults: &mut Vec<String>) {
     let doors = doors(c);
@@ -14,8 +13,7 @@ pub(super) fn check(c: &Configuration, faults: &mut Vec<String>) {
         speakable(&format!("listener[{}].", n + 1), listener, faults);
     }
     if !c.allow_anonymous {
-        for (name, address) in doors.iter().filter(|(_, address)| !address.ip().to_canonical().is_loopback())
-        {
+        for Door { name, place, tls, .. } in doors.iter().filter(|door| !door.place.is_local()) {
             let (proof, key, flag) = match name.as_str() {
                 "http" => ("a key", "api_key", "--api-key"),
                 _ => ("authentication", "shared_secret", "--shared-secret"),
@@ -24,22 +22,24 @@ pub(super) fn check(c: &Configuration, faults: &mut Vec<String>) {
                 || if name == "http" {
                     c.api_key.is_some() || !c.api_keys.is_empty()
                 } else {
-                    c.shared_secret.is_some()
+                    c.shared_secret.is_some() || *tls && c.tls.asks_clients()
                 };
             if !given {
                 faults.push(format!(
-                    "{name} = \"{address}\": it is open to the network without {proof}; give {key} ({flag}), or \
+                    "{name} = \"{place}\": it is open to the network without {proof}; give {key} ({flag}), or \
                      allow_anonymous (--allow-anonymous) if that is meant"
                 ));
             }
         }
     }
-    for (n, (name, address)) in doors.iter().enumerate() {
-        let twin = doors[..n].iter().find(|(_, other)| address.port() != 0 && other == address);
-        if let Some((other, _)) = twin {
-            faults.push(format!("{name} = \"{address}\": {other} is there already; give each door its own"));
+    for (n, Door { name, place, .. }) in doors.iter().enumerate() {
+        let twin = doors[..n].iter().find(|other| !place.is_chosen_by_system() && other.place == *place);
+        if let Some(Door { name: other, .. }) = twin {
+            faults.push(format!("{name} = \"{place}\": {other} is there already; give each door its own"));
         }
     }
+    tls(c, faults);
+    proxies(c, &doors, faults);
     webhooks(c, faults);
     if let Some(secret) =
         c.tokens.secret.as_ref().filter(|secret| *secret != HIDDEN && secret.len() < MIN_SECRET_BYTES)
@@ -83,13 +83,89 @@ fn webhooks(c: &Configuration, faults: &mut Vec<String>) {
     }
 }
 
-/// Every door that is to be open, by its key.
-fn doors(c: &Configuration) -> Vec<(String, SocketAddr)> {
-    let named = [("listen", c.listen.address), ("frame", c.frame), ("http", c.http), ("mqtt", c.mqtt)];
-    let named = named.map(|(name, address)| (name.to_owned(), address));
-    let listed = c.listeners.iter().enumerate();
-    let listed = listed.map(|(n, listener)| (format!("listener[{}].address", n + 1), listener.address));
-    named.into_iter().chain(listed).filter_map(|(name, address)| Some((name, address?))).collect()
+/// A door that is to be open.
+struct Door {
+    /// The key of its address.
+    name: String,
+    place: Place,
+    tls: bool,
+    behind_proxies: bool,
+}
+
+/// Every door that is to be open.
+fn doors(c: &Configuration) -> Vec<Door> {
+    let named = [("listen", &c.listen.address), ("frame", &c.frame), ("http", &c.http), ("mqtt", &c.mqtt)];
+    let named = named.into_iter().filter_map(|(name, place)| Some((name, place.clone()?)));
+    let named = named.map(|(name, place)| Door {
+        name: name.to_owned(),
+        tls: c.has_tls(name, &place),
+        behind_proxies: c.is_behind_proxies(&place),
+        place,
+    });
+    let listed = c.listeners.iter().enumerate().filter_map(|(n, listener)| {
+        Some(Door {
+            name: format!("listener[{}].address", n + 1),
+            place: listener.address.clone()?,
+            tls: c.listener_has_tls(listener),
+            behind_proxies: c.listener_is_behind_proxies(listener),
+        })
+    });
+    named.chain(listed).collect()
+}
+
+/// A certificate has a key, and what goes with TLS has a certificate.
+fn tls(c: &Configuration, faults: &mut Vec<String>) {
+    let (certificates, keys) = (c.tls.certificates.len(), c.tls.keys.len());
+    if certificates != keys {
+        faults.push(format!(
+            "tls_key = {keys} files: tls_cert has {certificates}; give each certificate its key, in the same order"
+        ));
+    }
+    if let Some(path) = c.tls.client_ca.as_ref().filter(|_| !c.tls.is_on()) {
+        faults.push(format!(
+            "tls.client_ca = {:?}: there is no TLS in which clients could show a certificate; give tls_cert \
+             (--tls-cert) and tls_key",
+            path.display().to_string()
+        ));
+    }
+    if c.tls.client_ca.is_none() && c.tls.clients == ClientCertificates::Required {
+        faults.push(
+            "tls.client_certificates = \"required\": nothing says whose are good; give tls.client_ca \
+             (--tls-client-ca)"
+                .to_owned(),
+        );
+    }
+    for (n, listener) in c.listeners.iter().enumerate().filter(|(_, listener)| listener.tls == Some(true)) {
+        let place = format!("listener[{}].tls = true", n + 1);
+        if !c.tls.is_on() {
+            faults.push(format!("{place}: there is no certificate; give tls_cert (--tls-cert) and tls_key"));
+        }
+        if listener.encrypt {
+            faults.push(format!(
+                "{place}: not with encrypt, whose clients do not know it; leave one of them out"
+            ));
+        }
+        if matches!(listener.address, Some(Place::Unix(_))) {
+            faults.push(format!(
+                "{place}: not at a Unix socket, which leaves the machine for nobody; leave it out"
+            ));
+        }
+    }
+}
+
+/// Somebody is trusted where somebody has to be.
+fn proxies(c: &Configuration, doors: &[Door], faults: &mut Vec<String>) {
+    for Door { name, place, .. } in doors.iter().filter(|door| door.behind_proxies) {
+        if c.trusted_proxies.is_empty() {
+            faults.push(format!(
+                "{name} = \"{place}\": its connections begin with the PROXY protocol, and no proxy is trusted; give \
+                 network.trusted_proxies (--network-trusted-proxies)"
+            ));
+        }
+        if matches!(place, Place::Unix(_)) {
+            faults.push(format!("{name} = \"{place}\": not with proxy_protocol; leave that out"));
+        }
+    }
 }
 
 /// Whether the protocol, the serializer and the encryption of a door fit together.

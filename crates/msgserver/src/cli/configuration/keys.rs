@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use msgserver::Replacement;
+use msgserver::{ClientCertificates, NameIn, Replacement};
 use msgserver_handshake::KEY_BITS;
 
 use super::key::Key;
+use super::place::{Address, Mode};
 use super::proof::{ApiKeyList, Text, Texts, Url};
+use super::tls::{Files, OwnSwitch, SomeOf};
 use super::value::{
-    Address, Count, Directory, File, Level, Limit, NetworkList, OneOf, OriginList, Secret, Size, StoreName,
-    Switch, Time,
+    Count, Directory, File, Level, Limit, NetworkList, OneOf, OriginList, Secret, Size, StoreName, Switch,
+    Time,
 };
 use super::webhook::{EndpointUrl, Secrets, Steps, Targets};
 use super::{Configuration, Listener, LogFormat, Webhook};
@@ -23,6 +25,13 @@ pub(crate) struct Section {
 
 const PROTOCOLS: &[(&str, &str)] = &[("default", "default"), ("frame", "frame")];
 const SERIALIZERS: &[(&str, &str)] = &[("json", "json"), ("msgpack", "msgpack")];
+
+const CLIENTS: &[(&str, ClientCertificates)] =
+    &[("optional", ClientCertificates::Optional), ("required", ClientCertificates::Required)];
+const NAMES: &[(&str, NameIn)] = &[("cn", NameIn::CommonName), ("san", NameIn::AlternativeName)];
+
+/// The doors that have keys of their own.
+const DOORS: &[&str] = &["listen", "frame", "http", "mqtt"];
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -58,6 +67,42 @@ pub(crate) static SECTIONS: &[Section] = &[
             Key::new("http", "HTTP API, WebSocket, SSE; off closes it", |c| Box::new(Address(&mut c.http))),
             Key::new("mqtt", "MQTT door, 3.1.1 and 5; the usual port is 1883", |c| {
                 Box::new(Address(&mut c.mqtt))
+            }),
+            Key::new("unix_mode", "Who may use doors that are Unix sockets", |c| {
+                Box::new(Mode(&mut c.unix_mode))
+            }),
+        ],
+    },
+    Section {
+        title: "TLS",
+        keys: &[
+            Key::new(
+                "tls_cert",
+                "Certificate with its issuers, in PEM: TLS on every door that has not said otherwise; several are \
+                 shown by the name that a client asks for",
+                |c| Box::new(Files(&mut c.tls.certificates)),
+            ),
+            Key::new("tls_key", "Its private key, in PEM; of several in the same order", |c| {
+                Box::new(Files(&mut c.tls.keys))
+            }),
+        ],
+    },
+    Section {
+        title: "TLS and its clients",
+        keys: &[
+            Key::new(
+                "tls.client_ca",
+                "Authorities of clients' certificates, in PEM; the user is in them",
+                |c| Box::new(File(&mut c.tls.client_ca)),
+            ),
+            Key::new("tls.client_certificates", "Whether clients have to show one", |c| {
+                Box::new(OneOf(&mut c.tls.clients, CLIENTS))
+            }),
+            Key::new("tls.user", "Where in it the user is: common name or alternative name", |c| {
+                Box::new(OneOf(&mut c.tls.user, NAMES))
+            }),
+            Key::new("tls.except", "Doors that stay in the clear", |c| {
+                Box::new(SomeOf(&mut c.tls.except, DOORS))
             }),
         ],
     },
@@ -150,6 +195,16 @@ pub(crate) static SECTIONS: &[Section] = &[
             Key::new("network.deny", "These may not, even if they are among the allowed", |c| {
                 Box::new(NetworkList(&mut c.networks.deny))
             }),
+            Key::new(
+                "network.trusted_proxies",
+                "Proxies that are believed when they say for whom they speak (PROXY protocol, X-Forwarded-For)",
+                |c| Box::new(NetworkList(&mut c.trusted_proxies)),
+            ),
+            Key::new(
+                "network.proxy_protocol",
+                "Every door is for these proxies alone, and begins with the PROXY protocol",
+                |c| Box::new(Switch(&mut c.proxy_protocol)),
+            ),
         ],
     },
     Section {
@@ -360,6 +415,12 @@ pub(crate) static LISTENER: &[Key<Listener>] = &[
     Key::new("protocol", "What is spoken", |l| Box::new(OneOf(&mut l.protocol, PROTOCOLS))),
     Key::new("serializer", "How contents are written", |l| Box::new(OneOf(&mut l.serializer, SERIALIZERS))),
     Key::new("encrypt", "The first msgserver's \"SSL\" handshake", |l| Box::new(Switch(&mut l.encrypt))),
+    Key::new("tls", "Whether TLS is spoken", |l: &mut Listener| Box::new(OwnSwitch(&mut l.tls)))
+        .by_default("if there is `tls_cert`"),
+    Key::new("proxy_protocol", "Whether it begins with the PROXY protocol", |l: &mut Listener| {
+        Box::new(OwnSwitch(&mut l.proxy_protocol))
+    })
+    .by_default("as `network.proxy_protocol`"),
     Key::new("max_connections", "Most connections at a time; one more is told so and closed", |l| {
         Box::new(Limit(&mut l.max_connections))
     }),

@@ -11,8 +11,10 @@ mod flags;
 mod given;
 mod key;
 mod keys;
+mod place;
 mod print;
 mod proof;
+mod tls;
 mod value;
 mod webhook;
 
@@ -21,13 +23,16 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use msgserver::{ApiKey, Limits, Networks, Settings};
 
 pub(crate) use flags::Flags;
 use given::{Given, Source};
 use key::Key;
 use keys::{LISTENER, WEBHOOK, keys};
+pub(crate) use place::Place;
 pub(crate) use proof::TokenSettings;
+pub(crate) use tls::TlsSettings;
 use value::HIDDEN;
 pub(crate) use value::StoreChoice;
 pub(crate) use webhook::Webhook;
@@ -36,9 +41,12 @@ pub(crate) use webhook::Webhook;
 #[derive(Debug, Clone)]
 pub(crate) struct Configuration {
     pub(crate) listen: Listener,
-    pub(crate) frame: Option<SocketAddr>,
-    pub(crate) http: Option<SocketAddr>,
-    pub(crate) mqtt: Option<SocketAddr>,
+    pub(crate) frame: Option<Place>,
+    pub(crate) http: Option<Place>,
+    pub(crate) mqtt: Option<Place>,
+    /// Who may use doors that are files.
+    pub(crate) unix_mode: u32,
+    pub(crate) tls: TlsSettings,
     /// The webhook that the flags choose.
     pub(crate) webhook: Webhook,
     /// The webhooks that are in the file alone.
@@ -57,6 +65,8 @@ pub(crate) struct Configuration {
     pub(crate) log_level: String,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) networks: Networks,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) proxy_protocol: bool,
     /// Of web pages that may open sessions.
     pub(crate) origins: Vec<String>,
     pub(crate) settings: Settings,
@@ -76,8 +86,8 @@ pub(crate) struct Configuration {
     pub(crate) key_file: Option<PathBuf>,
 }
 
-const fn loopback(port: u16) -> Option<SocketAddr> {
-    Some(SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+const fn loopback(port: u16) -> Option<Place> {
+    Some(Place::Tcp(SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)))
 }
 
 impl Default for Configuration {
@@ -87,6 +97,8 @@ impl Default for Configuration {
             frame: loopback(3367),
             http: loopback(3365),
             mqtt: None,
+            unix_mode: 0o660,
+            tls: TlsSettings::default(),
             webhook: Webhook::default(),
             webhooks: Vec::new(),
             listeners: Vec::new(),
@@ -101,6 +113,8 @@ impl Default for Configuration {
             log_level: "info".to_owned(),
             ready_file: None,
             networks: Networks::default(),
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
             origins: Vec::new(),
             settings: Settings::default(),
             inbox: Limits::default(),
@@ -117,16 +131,27 @@ impl Default for Configuration {
 /// A raw TCP door.
 #[derive(Debug, Clone)]
 pub(crate) struct Listener {
-    pub(crate) address: Option<SocketAddr>,
+    pub(crate) address: Option<Place>,
     pub(crate) protocol: &'static str,
     pub(crate) serializer: &'static str,
     pub(crate) encrypt: bool,
+    /// If it is not as at the other doors.
+    pub(crate) tls: Option<bool>,
+    pub(crate) proxy_protocol: Option<bool>,
     pub(crate) max_connections: Option<usize>,
 }
 
 impl Default for Listener {
     fn default() -> Self {
-        Self { address: None, protocol: "default", serializer: "json", encrypt: false, max_connections: None }
+        Self {
+            address: None,
+            protocol: "default",
+            serializer: "json",
+            encrypt: false,
+            tls: None,
+            proxy_protocol: None,
+            max_connections: None,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Each borrows the place that it is written to, so that what is in force lies in plain settings and its
 //! rules lie here.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -87,28 +87,6 @@ impl Value for Switch<'_> {
 
     fn choices(&self) -> Vec<&'static str> {
         vec!["true", "false"]
-    }
-}
-
-/// Where a door is; `off` closes it.
-pub(crate) struct Address<'a>(pub(crate) &'a mut Option<SocketAddr>);
-
-impl Value for Address<'_> {
-    fn placeholder(&self) -> &'static str {
-        "ADDR"
-    }
-
-    fn expected(&self) -> String {
-        "an IP address and a port, such as \"127.0.0.1:3366\", or \"off\"".to_owned()
-    }
-
-    fn set(&mut self, text: &str) -> Option<()> {
-        *self.0 = if text == "off" { None } else { Some(text.parse().ok()?) };
-        Some(())
-    }
-
-    fn text(&self) -> Option<String> {
-        Some(self.0.map_or_else(|| "off".to_owned(), |address| address.to_string()))
     }
 }
 
