@@ -23,7 +23,10 @@ pub(crate) enum Remains {
 impl Core {
     /// Publishes the will of a client that has gone without saying so. Gives what is to be known of its device.
     pub(crate) fn talk_is_over(self: &Arc<Self>, session: &Arc<Session>, reason: &CloseReason) -> Remains {
-        let Some(mut talk) = self.talks.end(session.id()) else { return Remains::Device };
+        if self.version_of(session).is_none() {
+            return Remains::Device;
+        }
+        let mut talk = self.talks.end(session.id());
         let is_replaced = *reason == CloseReason::Replaced;
         // A will that waits is not published if its client comes back, and this one is back.
         if let Some(will) = talk.will.take().filter(|will| will.delay == 0 || !is_replaced) {

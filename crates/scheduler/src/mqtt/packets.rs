@@ -45,10 +45,10 @@ impl Core {
         let (qos, packet) = (publish.qos, publish.packet);
         if let (Qos::ExactlyOnce, Some(packet)) = (qos, packet) {
             match self.talks.with(session.id(), |talk| talk.receive(packet)) {
-                Some(Arrival::New) => {}
-                Some(Arrival::Published) => return self.answer(session, &Answer::Received(packet)),
-                Some(Arrival::Pending) | None => return,
-                Some(Arrival::TooMany) => {
+                Arrival::New => {}
+                Arrival::Published => return self.answer(session, &Answer::Received(packet)),
+                Arrival::Pending => return,
+                Arrival::TooMany => {
                     let text = "too many messages at QoS 2 are not released";
                     return self.reject(session, Refused::new(Reason::RECEIVE_MAXIMUM, text));
                 }
@@ -87,7 +87,7 @@ impl Core {
                 self.answer(session, &Answer::Acknowledged { packet, reason, detail: None });
             }
             (Some(packet), Err(Refused { reason, detail })) if version == Some(Version::V5) => {
-                let is_terse = self.talks.with(session.id(), |talk| talk.is_terse).unwrap_or(false);
+                let is_terse = self.talks.with(session.id(), |talk| talk.is_terse);
                 let whole = Answer::Acknowledged { packet, reason, detail: Some(detail) };
                 match !is_terse && session.takes(&whole.encode(Version::V5)) {
                     true => self.answer(session, &whole),
@@ -115,7 +115,7 @@ impl Core {
             }
             true
         });
-        if is_allowed == Some(false) {
+        if !is_allowed {
             let text = "a session that was to end with its connection cannot be kept when it ends";
             return self.reject(session, Refused::new(Reason::PROTOCOL_ERROR, text));
         }

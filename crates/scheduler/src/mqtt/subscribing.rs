@@ -192,7 +192,7 @@ impl Core {
 
     /// Keeps a record of a subscription, or takes it away, if the session outlasts its connection.
     async fn record(&self, session: &Session, record: &TopicFilter, is_on: bool) -> Result<(), Reason> {
-        let outlasts = self.talks.with(session.id(), |talk| talk.session_expiry > 0).unwrap_or(false);
+        let outlasts = self.talks.with(session.id(), |talk| talk.session_expiry > 0);
         let Some(store) = self.store_for(session.user()).filter(|_| outlasts) else { return Ok(()) };
         let kept = match is_on {
             true => store.follow(session.user(), session.device(), record).await,

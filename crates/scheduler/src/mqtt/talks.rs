@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 
 use msgserver_message::{DeviceId, Seq, SessionId, UserId};
 use msgserver_pool::Session;
+use msgserver_protocol::Acknowledgement;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -55,6 +56,7 @@ pub(crate) type PublishNow = bool;
 /// The conversations over MQTT, and what is left of some that are over.
 #[derive(Debug, Default)]
 pub(crate) struct Talks {
+    /// Of the sessions that have something to be kept. One that only receives, and ends with its connection, has not.
     by_session: Mutex<HashMap<SessionId, Box<Talk>>>,
     /// What has come at QoS 2 from clients that are away and whose sessions are not over.
     received: Mutex<HashMap<(UserId, DeviceId), Received>>,
@@ -65,12 +67,14 @@ pub(crate) struct Talks {
 
 impl Talks {
     pub(crate) fn begin(&self, session: SessionId, talk: Talk) {
-        self.by_session.lock().insert(session, Box::new(talk));
+        if !talk.is_usual() {
+            self.by_session.lock().insert(session, Box::new(talk));
+        }
     }
 
-    pub(crate) fn end(&self, session: SessionId) -> Option<Box<Talk>> {
+    pub(crate) fn end(&self, session: SessionId) -> Talk {
         let mut talks = self.by_session.lock();
-        let talk = talks.remove(&session);
+        let talk = talks.remove(&session).map_or_else(Talk::default, |talk| *talk);
         if talks.len() * 4 < talks.capacity() {
             talks.shrink_to_fit();
         }
@@ -80,7 +84,7 @@ impl Talks {
     /// A session is about to be found no more: what it has acknowledged is, until the store knows.
     pub(crate) fn note_leaving(&self, session: &Session) {
         let upto = session.acknowledged();
-        if upto > Seq::ZERO && self.by_session.lock().contains_key(&session.id()) {
+        if upto > Seq::ZERO && session.acknowledgement() == Acknowledgement::ByPacket {
             let mut leaving = self.leaving.lock();
             let known = leaving.entry((session.user().clone(), session.device().clone())).or_default();
             *known = upto.max(*known);
@@ -103,8 +107,18 @@ impl Talks {
         self.leaving.lock().get(&(user.clone(), device.clone())).copied()
     }
 
-    pub(crate) fn with<T>(&self, session: SessionId, change: impl FnOnce(&mut Talk) -> T) -> Option<T> {
-        self.by_session.lock().get_mut(&session).map(|talk| change(talk))
+    /// Asks or changes what is kept of a session that is certainly not over.
+    pub(crate) fn with<T>(&self, session: SessionId, change: impl FnOnce(&mut Talk) -> T) -> T {
+        let mut talks = self.by_session.lock();
+        if let Some(talk) = talks.get_mut(&session) {
+            return change(talk);
+        }
+        let mut talk = Talk::default();
+        let outcome = change(&mut talk);
+        if !talk.is_usual() {
+            talks.insert(session, Box::new(talk));
+        }
+        outcome
     }
 
     /// Keeps what a client that goes may send again.
@@ -153,6 +167,11 @@ impl Talks {
 impl Talk {
     pub(crate) fn new(will: Option<Will>, session_expiry: u32, is_terse: bool) -> Self {
         Self { will: will.map(Box::new), session_expiry, is_terse, received: None }
+    }
+
+    /// Whether nothing of it need be kept.
+    fn is_usual(&self) -> bool {
+        self.will.is_none() && self.session_expiry == 0 && !self.is_terse && self.received.is_none()
     }
 
     /// Notes that a message at QoS 2 has come.
