@@ -195,9 +195,9 @@ mod tests {
         for (body, version, reason) in [
             (&b"\0\x06MQIsdp\x03\x02\0\0\0\0"[..], v311, Reason::VERSION),
             (b"\0\x04MQTT\x06\x02\0\0\0\0\0", v5, Reason::VERSION),
-            (b"\0\x04MQTT\x04\x03\0\0\0\0", v311, Reason::MALFORMED),
-            (b"\0\x04MQTT\x04\x0a\0\0\0\0", v311, Reason::MALFORMED),
-            (b"\0\x04MQTT\x04\x42\0\0\0\0\0\0", v311, Reason::MALFORMED),
+            (b"\0\x04MQTT\x04\x03\0\0\0\0", None, Reason::MALFORMED),
+            (b"\0\x04MQTT\x04\x0a\0\0\0\0", None, Reason::MALFORMED),
+            (b"\0\x04MQTT\x04\x42\0\0\0\0\0\0", None, Reason::MALFORMED),
             (b"\0\x04MQTT\x05\x1e\0\0\0\0\0\0\0\0", v5, Reason::MALFORMED),
             (b"\0\x04MQTT\x05\x02\0\0\x03\x21\0\0\0\0", v5, Reason::PROTOCOL_ERROR),
             (b"\0\x04MQTT\x05\x02\0\0\x04\x17\0\x17\0\0\0", v5, Reason::PROTOCOL_ERROR),
