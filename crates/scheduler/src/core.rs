@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use msgserver_access::Access;
@@ -324,31 +324,26 @@ impl Core {
     }
 
     /// Puts a session among those that are online.
-    pub(crate) fn bring_online(
-        self: &Arc<Self>,
-        session: Arc<Session>,
-        access: Option<Arc<Access>>,
-    ) -> Weak<Session> {
+    pub(crate) fn bring_online(self: &Arc<Self>, session: &Arc<Session>, access: Option<Arc<Access>>) {
         if let Some(access) = &access {
-            self.grants.add(&session, access);
+            self.grants.add(session, access);
         }
-        let earlier = self.parts.pool.insert(Arc::clone(&session));
+        let earlier = self.parts.pool.insert(Arc::clone(session));
         if self.settings.replacement == msgserver_pool::Replacement::Replace {
             for other in earlier {
                 // A client that was fast may have gone and come again before its first session was here.
-                let older = if other.id() < session.id() { &other } else { &session };
+                let older = if other.id() < session.id() { &other } else { session };
                 self.dismiss(older, CloseReason::Replaced);
             }
         }
-        self.reactor().watch(&session);
+        self.reactor().watch(session);
         // It may have been taken back while the session was not among those that are looked through.
         if access.is_some_and(|access| self.settings.gate.has_revoked(&access)) {
-            self.dismiss(&session, CloseReason::Revoked);
+            self.dismiss(session, CloseReason::Revoked);
         }
         if self.store_for(session.user()).is_some() || !self.parts.queue.is_empty() {
             self.wake(session.user());
         }
-        Arc::downgrade(&session)
     }
 
     /// The frame that says why a session is closed.

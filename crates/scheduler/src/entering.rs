@@ -159,16 +159,17 @@ impl Core {
         let welcome = ServerFrame::Welcome { session: id, user, device, heartbeat_ms, resumed };
         let welcome = self.encoders[encoding].say(&welcome).unwrap_or_default();
         let first = if head.is_empty() { welcome } else { [head, welcome].concat().into() };
-        // Who is welcomed follows already, and what is published meanwhile comes after that.
+        // Who is welcomed is online and follows already, and what is published meanwhile comes after that.
         if !first.is_empty() {
             session.begin(first);
         }
         beginning.following.iter().for_each(|topics| self.topics.follow(&session, topics));
-        session.flush();
-        for refusal in &beginning.refusals {
-            self.say(&session, refusal);
+        for refusal in beginning.refusals.iter().filter_map(|refusal| self.encoders[encoding].say(refusal)) {
+            session.begin(refusal);
         }
-        Ok(self.bring_online(session, access))
+        self.bring_online(&session, access);
+        session.flush();
+        Ok(Arc::downgrade(&session))
     }
 }
 

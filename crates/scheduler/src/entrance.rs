@@ -94,7 +94,7 @@ impl Scheduler {
         if core.closed.load(Ordering::Relaxed) {
             return Err(refuse(ByeCode::ShuttingDown, "the server stops"));
         }
-        if core.parts.filter.as_ref().is_some_and(|filter| !filter.allows(peer.address)) {
+        if !core.allows(peer.address) {
             return Err(refuse(ByeCode::Unauthorized, "authorization validation failed"));
         }
         let name = || core.encoders[door].protocol().name().to_owned();

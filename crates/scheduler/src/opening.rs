@@ -1,5 +1,6 @@
 //! From an accepted connection of a raw TCP door to a guest.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -64,9 +65,10 @@ impl Core {
         let door = &self.parts.doors[encoding];
         let asks_nothing =
             door.encryption.is_none() && door.encoder.inbound().is_silent() && !self.asks_for_proof();
-        let allowed = self.parts.filter.as_ref().is_none_or(|filter| filter.allows(arrival.from()));
-        if !asks_nothing || !allowed || arrival.has_to_be_opened() {
-            tokio::spawn(async move { core.receive(arrival, encoding, place).await });
+        // Of who comes through a proxy it is known later who that is.
+        let is_allowed = arrival.speaks_for_itself().then(|| self.allows(arrival.from()));
+        if !asks_nothing || is_allowed != Some(true) || arrival.has_to_be_opened() {
+            tokio::spawn(async move { core.receive(arrival, encoding, place, is_allowed).await });
             return;
         }
         // Nothing is asked of such a client, so nothing has to be waited for.
@@ -83,12 +85,22 @@ impl Core {
         }
     }
 
-    /// Opens a connection, and lets in who comes by it if its network may.
-    async fn receive(self: Arc<Self>, arrival: Arrival, encoding: usize, place: Place) {
+    /// Whether the filter, if there is one, lets a network in.
+    pub(crate) fn allows(&self, address: SocketAddr) -> bool {
+        self.parts.filter.as_ref().is_none_or(|filter| filter.allows(address))
+    }
+
+    /// Opens a connection, and lets in who comes by it if its network may, as far as that is known.
+    async fn receive(
+        self: Arc<Self>,
+        arrival: Arrival,
+        encoding: usize,
+        place: Place,
+        is_allowed: Option<bool>,
+    ) {
         let from = arrival.from();
-        let is_denied = |address| self.parts.filter.as_ref().is_some_and(|filter| !filter.allows(address));
         let refusal = || Refusal::new(ByeCode::Unauthorized, "authorization validation failed");
-        if arrival.speaks_for_itself() && is_denied(from) {
+        if is_allowed == Some(false) {
             match arrival.into_clear() {
                 Some(mut stream) => self.refuse(&mut stream, &from.into(), encoding, refusal()).await,
                 // Agreeing on keys only to say so would cost more than to let the client in.
@@ -104,7 +116,7 @@ impl Core {
             Ok(Err(fault)) => return self.note_refused(from, &fault),
             Err(_) => return self.note_refused(from, &"it was not opened in time"),
         };
-        if is_denied(peer.address) {
+        if is_allowed.is_none() && !self.allows(peer.address) {
             self.refuse(&mut stream, &peer, encoding, refusal()).await;
             drop(place);
             return;
