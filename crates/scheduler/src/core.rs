@@ -323,7 +323,7 @@ impl Core {
         self.put_to_work();
     }
 
-    /// Puts a session among those that are online.
+    /// Puts a session among those that are online, and then has its client hear that it is.
     pub(crate) fn bring_online(self: &Arc<Self>, session: &Arc<Session>, access: Option<Arc<Access>>) {
         if let Some(access) = &access {
             self.grants.add(session, access);
@@ -337,6 +337,7 @@ impl Core {
             }
         }
         self.reactor().watch(session);
+        session.flush();
         // It may have been taken back while the session was not among those that are looked through.
         if access.is_some_and(|access| self.settings.gate.has_revoked(&access)) {
             self.dismiss(session, CloseReason::Revoked);

@@ -159,7 +159,7 @@ impl Core {
         let welcome = ServerFrame::Welcome { session: id, user, device, heartbeat_ms, resumed };
         let welcome = self.encoders[encoding].say(&welcome).unwrap_or_default();
         let first = if head.is_empty() { welcome } else { [head, welcome].concat().into() };
-        // Who is welcomed follows already, and what is published meanwhile comes after that.
+        // Who is welcomed is online and follows already, and what is published meanwhile comes after that.
         if !first.is_empty() {
             session.begin(first);
         }
@@ -167,7 +167,6 @@ impl Core {
         for refusal in beginning.refusals.iter().filter_map(|refusal| self.encoders[encoding].say(refusal)) {
             session.begin(refusal);
         }
-        session.flush();
         self.bring_online(&session, access);
         Ok(Arc::downgrade(&session))
     }

@@ -195,10 +195,12 @@ impl Auditor {
         self.books.lock().log(user, device).acknowledge(seq);
     }
 
-    /// What a client has got and not acknowledged is not more than its window.
+    /// What a client has got and not acknowledged is not more than its window. What was taken back, as another device
+    /// had not been sent it, is in flight no more when the rest is sent again, and its client cannot know.
     pub(crate) fn check_window(&self, user: &UserId, device: &DeviceId, window: usize) {
         let books = &mut *self.books.lock();
-        let in_flight = books.log(user, device).in_flight();
+        let numbers: Vec<_> = books.log(user, device).in_flight().collect();
+        let in_flight = numbers.into_iter().filter(|n| !books.fates[*n].may_be_taken_back()).count();
         if in_flight > window {
             let detail = format!("{user}/{device} has {in_flight} in flight, and its window is {window}");
             books.fail(Promise::WindowHolds, detail);

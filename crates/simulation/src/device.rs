@@ -151,8 +151,9 @@ impl DeviceLog {
         self.seen.range(from.next()..cursor.next().max(from.next())).map(|(_, number)| *number)
     }
 
-    pub(crate) fn in_flight(&self) -> usize {
-        self.seqs_on_connection.range(self.acknowledged.next()..).count()
+    /// What has come on this connection and is not acknowledged.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = Number> {
+        self.seqs_on_connection.range(self.acknowledged.next()..).map(|seq| self.seen[seq])
     }
 
     pub(crate) fn last(&self) -> Seq {
