@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use msgserver::{
     Admission, Content, DiskStore, Publication, Publishers, Server, Settings, Store, Target, UserId,
 };
+use msgserver_benches::tell;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -219,14 +220,7 @@ fn measure(name: &str, clients: usize, backlog: usize, admission: Admission) {
         turned_away.into_inner()
     );
     for (when, latencies) in [("quiet", &quiet), ("herd", &crowded)] {
-        let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1000.0;
-        println!(
-            "  {when}: {} messages to the connected, median {:.1} ms, 99 of 100 {:.1} ms, longest {:.1} ms",
-            latencies.len(),
-            at(0.5),
-            at(0.99),
-            at(1.0)
-        );
+        tell(when, latencies);
     }
     println!(
         "  memory: {} KiB before, {} KiB at most, {} KiB with all of them",

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use msgserver_benches::tell;
 use serde_json::{Value, json};
 
 use program::Server;
@@ -225,20 +226,6 @@ fn publish_until(http: &str, publisher: usize, over: &AtomicBool, results: &Mute
             _ => *results.entry(status).or_default() += batch.len() as u64,
         }
     }
-}
-
-fn tell(when: &str, latencies: &[Duration]) {
-    if latencies.is_empty() {
-        return println!("  {when}: nothing was taken that was for the connected");
-    }
-    let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1000.0;
-    println!(
-        "  {when}: {} messages to the connected, median {:.1} ms, 99 of 100 {:.1} ms, longest {:.1} ms",
-        latencies.len(),
-        at(0.5),
-        at(0.99),
-        at(1.0)
-    );
 }
 
 /// Does something while messages go to the connected, one after the other, and gives how long each took.

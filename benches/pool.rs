@@ -5,22 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use msgserver_benches::{Readers, content, users};
-use msgserver_message::{DeviceId, Message, Seq, SessionId, UserId};
-use msgserver_pool::{
-    CloseReason, Events, Pool, Reactor, ReactorOptions, Session, SessionSetup, ShardedPool, Terms,
-};
-use msgserver_protocol::{Bar, ClientFrame, Delivery, Encoder, Json};
-
-/// Nobody who has to be told.
-struct Nobody;
-
-impl Events for Nobody {
-    fn on_frame(&self, _: &Arc<Session>, _: ClientFrame) {}
-    fn on_delivered(&self, _: &Arc<Session>, _: Seq) {}
-    fn on_room(&self, _: &Arc<Session>) {}
-    fn on_closed(&self, _: &Arc<Session>, _: &CloseReason) {}
-}
+use msgserver_benches::{Nobody, Readers, content, plain_session, users};
+use msgserver_message::{Message, UserId};
+use msgserver_pool::{Events, Pool, Reactor, ReactorOptions, Session, ShardedPool};
+use msgserver_protocol::{Bar, Delivery, Encoder, Json};
 
 struct Bench {
     reactor: Reactor,
@@ -41,20 +29,7 @@ impl Bench {
     fn session(&self, number: u64, user: &UserId) -> (Arc<Session>, TcpStream) {
         let client = TcpStream::connect(self.door.local_addr().expect("bound")).expect("it listens");
         let (socket, _) = self.door.accept().expect("somebody has connected");
-        let setup = SessionSetup {
-            id: SessionId::new(number),
-            user: user.clone(),
-            device: DeviceId::unnamed(),
-            encoders: Arc::clone(&self.encoders),
-            encoding: 0,
-            cipher: None,
-            outbox_limit: 1024 * 1024,
-            window: 1000,
-            standing: None,
-            may_publish: false,
-            terms: Terms::default(),
-            read_ahead: Vec::new(),
-        };
+        let setup = plain_session(number, user.clone(), &self.encoders);
         (Arc::new(self.reactor.session(socket, setup).expect("a socket")), client)
     }
 }

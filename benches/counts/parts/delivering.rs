@@ -4,27 +4,15 @@ use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
-use msgserver_benches::content;
-use msgserver_message::{DeviceId, Message, Seq, SessionId, UserId};
-use msgserver_pool::{
-    CloseReason, Events, Notice, Reactor, ReactorOptions, Sent, Session, SessionSetup, Terms,
-};
-use msgserver_protocol::{Bar, ClientFrame, Delivery, Encoder, Json};
+use msgserver_benches::{Nobody, content, plain_session};
+use msgserver_message::{Message, UserId};
+use msgserver_pool::{Events, Notice, Reactor, ReactorOptions, Sent, Session, SessionSetup};
+use msgserver_protocol::{Bar, Delivery, Encoder, Json};
 
 use super::Rounds;
 
 /// A content of 128 bytes, and the bar behind it.
 const FRAME: usize = 129;
-
-/// Nobody who has to be told.
-struct Nobody;
-
-impl Events for Nobody {
-    fn on_frame(&self, _: &Arc<Session>, _: ClientFrame) {}
-    fn on_delivered(&self, _: &Arc<Session>, _: Seq) {}
-    fn on_room(&self, _: &Arc<Session>) {}
-    fn on_closed(&self, _: &Arc<Session>, _: &CloseReason) {}
-}
 
 /// Sessions of one reactor thread, and their clients.
 struct Crowd {
@@ -53,20 +41,7 @@ impl Crowd {
     }
 
     fn setup(&self, number: u64) -> SessionSetup {
-        SessionSetup {
-            id: SessionId::new(number),
-            user: UserId::new("ada").expect("a name"),
-            device: DeviceId::unnamed(),
-            encoders: Arc::clone(&self.encoders),
-            encoding: 0,
-            cipher: None,
-            outbox_limit: 1024 * 1024,
-            window: 1000,
-            standing: None,
-            may_publish: false,
-            terms: Terms::default(),
-            read_ahead: Vec::new(),
-        }
+        plain_session(number, UserId::new("ada").expect("a name"), &self.encoders)
     }
 
     fn read(&mut self) {

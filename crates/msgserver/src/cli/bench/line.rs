@@ -2,7 +2,7 @@
 
 mod encrypted;
 mod frame;
-mod mqtt;
+pub(super) mod mqtt;
 mod raw;
 mod sse;
 mod websocket;

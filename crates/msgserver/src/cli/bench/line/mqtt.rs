@@ -17,36 +17,37 @@ pub(super) struct Mqtt {
 
 impl Mqtt {
     pub(super) fn new(user: &str, password: Option<&str>) -> Self {
-        let mut body = b"\0\x04MQTT\x04\x82\0\0".to_vec();
-        if password.is_some() {
-            body[7] |= 0x40;
-        }
-        for text in [Some("bench"), Some(user), password].into_iter().flatten() {
-            let length = u16::try_from(text.len()).expect("names of the load are short");
-            body.extend_from_slice(&length.to_be_bytes());
-            body.extend_from_slice(text.as_bytes());
-        }
-        let mut greeting = vec![CONNECT];
-        greeting.extend(length_of(body.len()));
-        greeting.extend(body);
+        let flags = if password.is_some() { 0xc2 } else { 0x82 };
+        let head = [&b"\0\x04MQTT\x04"[..], &[flags, 0, 0]].concat();
+        let texts: Vec<_> = [Some("bench"), Some(user), password].into_iter().flatten().map(text).collect();
+        let mut greeting = Vec::new();
+        packet(CONNECT, &[&head, &texts.concat()], &mut greeting);
         greeting.extend_from_slice(SUBSCRIBE);
         Self { greeting, is_online: false }
     }
 }
 
-/// The length of a packet, as it stands before it.
-fn length_of(mut length: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
+/// A text with its length in front of it.
+pub(in crate::cli::bench) fn text(text: &str) -> Vec<u8> {
+    let length = u16::try_from(text.len()).expect("the load's names are short");
+    [&length.to_be_bytes(), text.as_bytes()].concat()
+}
+
+/// Appends a packet: its first byte, its length, and its parts.
+pub(in crate::cli::bench) fn packet(first: u8, parts: &[&[u8]], out: &mut Vec<u8>) {
+    out.push(first);
+    let mut length: usize = parts.iter().map(|part| part.len()).sum();
+    // Seven bits a byte; the eighth says that there are more.
     while length >= 0x80 {
-        bytes.push((length & 0x7f) as u8 | 0x80);
+        out.push(length as u8 & 0x7f | 0x80);
         length >>= 7;
     }
-    bytes.push(length as u8);
-    bytes
+    out.push(length as u8);
+    parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
 /// The first byte of the server's first packet, its body, and what stands behind it; nothing if it is not whole.
-fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+pub(in crate::cli::bench) fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&first, mut rest) = bytes.split_first()?;
     let (mut length, mut shift) = (0, 0);
     loop {
@@ -104,7 +105,9 @@ mod tests {
         body.extend(packet.map(u16::to_be_bytes).into_iter().flatten());
         Stamp { number, moment: 1 }.write(size, &mut body);
         let first = if packet.is_some() { 0x32 } else { 0x30 };
-        [&[first], &length_of(body.len())[..], &body].concat()
+        let mut message = Vec::new();
+        super::packet(first, &[&body], &mut message);
+        message
     }
 
     #[test]

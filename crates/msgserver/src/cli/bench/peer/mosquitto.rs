@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::super::line::mqtt::{packet, split, text};
 use super::super::line::{Heard, Line};
 use super::super::publisher::Answers;
 use super::super::stamp::Stamp;
@@ -66,41 +67,6 @@ impl Dialect for Mosquitto {
         // Nothing but that it is connected.
         Ok(bytes.len())
     }
-}
-
-/// A text with its length in front of it.
-fn text(text: &str) -> Vec<u8> {
-    let length = u16::try_from(text.len()).expect("the load's names are short");
-    [&length.to_be_bytes(), text.as_bytes()].concat()
-}
-
-fn packet(first: u8, parts: &[&[u8]], out: &mut Vec<u8>) {
-    out.push(first);
-    let mut length: usize = parts.iter().map(|part| part.len()).sum();
-    // Seven bits a byte; the eighth says that there are more.
-    while length >= 0x80 {
-        out.push(length as u8 & 0x7f | 0x80);
-        length >>= 7;
-    }
-    out.push(length as u8);
-    parts.iter().for_each(|part| out.extend_from_slice(part));
-}
-
-/// The first byte and the rest of a packet, and what stands behind it.
-fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&first, mut rest) = bytes.split_first()?;
-    let (mut length, mut shift) = (0, 0);
-    loop {
-        let (&byte, behind) = rest.split_first()?;
-        rest = behind;
-        length |= usize::from(byte & 0x7f) << shift;
-        shift += 7;
-        if byte & 0x80 == 0 || shift > 21 {
-            break;
-        }
-    }
-    let (body, behind) = rest.split_at_checked(length)?;
-    Some((first, body, behind))
 }
 
 struct Subscriber {
