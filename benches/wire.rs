@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::Sender;
 
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
@@ -42,17 +43,16 @@ impl Quick {
         }
     }
 
-    /// Whether the next frame has this content.
-    pub(crate) fn next_is(&mut self, content: &str) -> bool {
-        self.read()["content"] == content
-    }
-
-    pub(crate) fn read_what_is_there(&mut self) {
-        self.socket.set_nonblocking(true).expect("a socket");
+    /// Reads until either side closes, and says when a frame with this content comes.
+    pub(crate) fn read_for(mut self, content: &str, came: &Sender<()>) {
         while self.fill().is_ok_and(|count| count > 0) {
-            self.pass_over();
+            while let Some(frame) = self.frame() {
+                if frame["content"] == content {
+                    // Who has heard enough asks no more.
+                    let _ = came.send(());
+                }
+            }
         }
-        self.socket.set_nonblocking(false).expect("a socket");
     }
 
     /// Drops the whole frames that are there; how many.

@@ -1,8 +1,9 @@
 //! The connections of the HTTP door.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -61,24 +62,34 @@ pub(crate) async fn serve<F, R>(
                 Err(_) => return tracing::info!(peer = %from, "HTTP connection was not opened in time"),
             };
             stream.set_nodelay();
-            let line = Arc::new(Line::new(stream, peer));
+            let line = Arc::new(Line::new(stream, peer, patience));
             let answers = TowerToHyperService::new(warp::service(routes));
             let own = Arc::clone(&line);
             let service = service_fn(move |mut request: Request<Incoming>| {
                 request.extensions_mut().insert(Arc::clone(&own));
                 answers.call(request)
             });
-            let socket = Lingering::new(Arc::clone(&line), patience, stopping.clone());
+            let socket = Lingering::new(Arc::clone(&line), stopping.clone());
             let connection = http.serve_connection(TokioIo::new(socket), service).with_upgrades();
             let mut connection = std::pin::pin!(connection);
+            let mut stopped = std::pin::pin!(stopping.cancelled());
+            let (mut is_closing, mut outcome) = (false, Poll::Pending);
+            let served = poll_fn(|cx| {
+                if !is_closing && outcome.is_pending() && stopped.as_mut().poll(cx).is_ready() {
+                    is_closing = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                if outcome.is_pending() {
+                    outcome = connection.as_mut().poll(cx).map_err(|fault| fault.to_string());
+                }
+                // What was answered meanwhile goes out together, and waits for nothing else.
+                ready!(line.poll_send(cx)).map_err(|fault| fault.to_string())?;
+                std::mem::replace(&mut outcome, Poll::Pending)
+            });
             let outcome = tokio::select! {
-                outcome = &mut connection => outcome,
+                outcome = served => outcome,
                 // It is a session now, and HTTP has nothing more to say.
                 () = line.taken() => return,
-                () = stopping.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    tokio::select! { outcome = connection => outcome, () = line.taken() => return }
-                }
             };
             if let Err(fault) = outcome {
                 tracing::info!(peer = %line.peer(), %fault, "HTTP connection closed");

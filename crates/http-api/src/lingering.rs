@@ -1,4 +1,4 @@
-//! Connections of clients that read late, or not at all.
+//! Connections of clients that are still sending when they are answered.
 
 use std::future::Future;
 use std::io;
@@ -23,8 +23,7 @@ const LAST_PATIENCE: Duration = Duration::from_millis(500);
 /// For how many bytes.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// A connection that ends when its client does not read what it is answered, and that reads on for a while after it was
-/// shut down.
+/// A connection that reads on for a while after it was shut down.
 ///
 /// A request may be answered before all of it was read. Closing then would make the kernel reset the
 /// connection, and a client that is still sending would see that instead of its answer.
@@ -32,28 +31,13 @@ pub(crate) struct Lingering {
     line: Arc<Line>,
     left: usize,
     stopping: CancellationToken,
-    /// How long a client may leave what it is answered.
-    patience: Duration,
-    /// Set while the client takes nothing.
-    stalled: Option<Pin<Box<Sleep>>>,
     /// Set once the server has said its last.
     until: Option<Pin<Box<Sleep>>>,
 }
 
 impl Lingering {
-    pub(crate) const fn new(line: Arc<Line>, patience: Duration, stopping: CancellationToken) -> Self {
-        Self { line, left: MAX_BYTES, stopping, patience, stalled: None, until: None }
-    }
-
-    /// What a write gave, or that the client has taken nothing for too long: else it would hold a descriptor for ever.
-    fn written(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if outcome.is_ready() {
-            self.stalled = None;
-            return outcome;
-        }
-        let patience = self.patience;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    pub(crate) const fn new(line: Arc<Line>, stopping: CancellationToken) -> Self {
+        Self { line, left: MAX_BYTES, stopping, until: None }
     }
 
     /// The socket, unless somebody has taken it over already.
@@ -64,54 +48,47 @@ impl Lingering {
     pub(crate) fn into_socket(self) -> Option<Stream> {
         self.line.take()
     }
-
-    /// What the socket says; of one that was taken over there is nothing more to hear.
-    fn poll<T>(&self, act: impl FnOnce(Pin<&mut Stream>) -> Poll<T>) -> Poll<T> {
-        self.line.with(act).unwrap_or(Poll::Pending)
-    }
 }
 
 impl AsyncRead for Lingering {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.poll(|socket| socket.poll_read(cx, into))
+        self.line.poll_read(cx, into)
     }
 }
 
 impl AsyncWrite for Lingering {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = self.poll(|socket| socket.poll_write(cx, bytes));
-        self.written(cx, outcome)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.line.poll_write(cx, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let outcome = self.poll(|socket| socket.poll_write_vectored(cx, slices));
-        self.written(cx, outcome)
+        self.line.poll_write(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.line.with(|socket| socket.is_write_vectored()).unwrap_or_default()
+        true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll(|socket| socket.poll_flush(cx))
+    /// Whoever drives the connection sends what waits, once there is nothing more to answer.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.until.is_none() {
-            ready!(this.poll(|socket| socket.poll_shutdown(cx)))?;
+            ready!(this.line.poll_shutdown(cx))?;
         }
         let patience = if this.stopping.is_cancelled() { LAST_PATIENCE } else { PATIENCE };
         let until = this.until.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         let mut scratch = [std::mem::MaybeUninit::uninit(); 8 * 1024];
         while this.left > 0 && until.as_mut().poll(cx).is_pending() {
             let mut rest = ReadBuf::uninit(&mut scratch);
-            let read = this.line.with(|socket| socket.poll_read(cx, &mut rest));
-            match ready!(read.unwrap_or(Poll::Pending)) {
+            match ready!(this.line.poll_read(cx, &mut rest)) {
                 Ok(()) if !rest.filled().is_empty() => {
                     this.left = this.left.saturating_sub(rest.filled().len());
                 }

@@ -99,6 +99,7 @@ mod socket;
 mod standing;
 mod topics;
 mod unacknowledged;
+mod unconfirmed;
 
 pub use choice::{Choice, Guarantee, Terms};
 pub use events::{CloseReason, Events};

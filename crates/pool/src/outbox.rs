@@ -17,10 +17,17 @@ pub(crate) struct Outbox {
     waiting_bytes: usize,
     /// Bytes that the socket took since the session began.
     written: u64,
-    /// Kept messages whose last byte the peer's TCP has not acknowledged: where that byte stands, and the
-    /// number. Made only when there is one: most sessions never have any.
-    #[allow(clippy::box_collection, reason = "8 bytes and not 32 in every idle session")]
-    unconfirmed: Option<Box<VecDeque<(u64, Seq)>>>,
+    /// Made only when there is something: most sessions never have any, and a word is all that those pay.
+    unconfirmed: Option<Box<Unconfirmed>>,
+}
+
+/// Kept messages whose last byte the peer's TCP has not acknowledged.
+#[derive(Debug, Default)]
+struct Unconfirmed {
+    /// Where that byte stands, and the number.
+    messages: VecDeque<(u64, Seq)>,
+    /// Whether somebody looks whether it has been by now.
+    watched: bool,
 }
 
 impl Outbox {
@@ -104,7 +111,13 @@ impl Outbox {
     /// Notes that everything offered so far ends with the kept message `seq`.
     pub(crate) fn expect_confirmation(&mut self, seq: Seq) {
         let end = self.written + self.waiting_bytes as u64;
-        self.unconfirmed.get_or_insert_default().push_back((end, seq));
+        self.unconfirmed.get_or_insert_default().messages.push_back((end, seq));
+    }
+
+    /// Whether the caller has to look, from now on and until nothing waits any more, whether something has been
+    /// acknowledged.
+    pub(crate) fn watch_unconfirmed(&mut self) -> bool {
+        self.unconfirmed.as_mut().is_some_and(|waiting| !std::mem::replace(&mut waiting.watched, true))
     }
 
     /// The last kept message that is wholly acknowledged when the kernel still holds `in_kernel` bytes.
@@ -115,9 +128,9 @@ impl Outbox {
     /// The next one of them.
     pub(crate) fn next_confirmed(&mut self, in_kernel: u64) -> Option<Seq> {
         let acknowledged = self.written.saturating_sub(in_kernel);
-        let unconfirmed = self.unconfirmed.as_mut()?;
-        let next = unconfirmed.pop_front_if(|(end, _)| *end <= acknowledged).map(|(_, seq)| seq);
-        if unconfirmed.is_empty() {
+        let messages = &mut self.unconfirmed.as_mut()?.messages;
+        let next = messages.pop_front_if(|(end, _)| *end <= acknowledged).map(|(_, seq)| seq);
+        if messages.is_empty() {
             self.unconfirmed = None;
         }
         next

@@ -661,27 +661,31 @@ impl Session {
         self.complete();
     }
 
-    /// Whether it is to be seen by the peer's TCP that something has arrived.
+    /// Whether the caller has to have it asked from now on, by [`Reactor::confirm`](crate::Reactor::confirm), what the
+    /// peer's TCP has acknowledged.
     #[must_use]
-    pub fn awaits_confirmation(&self) -> bool {
-        self.state.lock().outbox.awaits_confirmation()
+    pub fn watch_unconfirmed(&self) -> bool {
+        self.state.lock().outbox.watch_unconfirmed()
     }
 
-    /// The last kept message that the peer's TCP has acknowledged since the last call.
-    pub(crate) fn confirmed(&self) -> Option<Seq> {
-        let mut state = self.state.lock();
+    /// The last kept message that the peer's TCP has acknowledged since the last call, and whether there are more that it
+    /// has not: else whoever asks is to ask no more.
+    pub(crate) fn confirmed(&self) -> (Option<Seq>, bool) {
+        let state = &mut *self.state.lock();
         if !state.outbox.awaits_confirmation() {
-            return None;
+            return (None, false);
         }
-        let in_kernel = self.socket.unacknowledged().ok()?;
-        if self.acknowledgement() != Acknowledgement::ByPacket {
-            return state.outbox.confirmed(in_kernel);
-        }
-        let State { outbox, standing, .. } = &mut *state;
-        let standing = standing.as_mut()?;
-        std::iter::from_fn(|| outbox.next_confirmed(in_kernel))
-            .filter_map(|seq| standing.acknowledge_one(seq))
-            .last()
+        let Ok(in_kernel) = self.socket.unacknowledged() else { return (None, state.end.is_none()) };
+        let State { outbox, standing, .. } = state;
+        let confirmed = match standing {
+            Some(standing) if self.acknowledgement() == Acknowledgement::ByPacket => {
+                std::iter::from_fn(|| outbox.next_confirmed(in_kernel))
+                    .filter_map(|seq| standing.acknowledge_one(seq))
+                    .last()
+            }
+            _ => outbox.confirmed(in_kernel),
+        };
+        (confirmed, state.end.is_none() && state.outbox.awaits_confirmation())
     }
 
     /// Whether everything that was sent has been acknowledged by the peer's TCP.

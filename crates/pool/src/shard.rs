@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use crate::reactor::shard_of;
 use crate::round::{Burst, Round, burst};
+use crate::unconfirmed::Unconfirmed;
 use crate::{CloseReason, Events, Notice, ReactorOptions, Session};
 
 /// How many reads a session gets before others get theirs, unless one fills the buffer: a client that sends
@@ -25,10 +26,6 @@ const READS_A_TURN: usize = 4;
 const DRAINED_READS: usize = 64;
 
 pub(crate) const WAKE: Token = Token(usize::MAX);
-
-/// How often the sessions that wait for a TCP acknowledgement are asked, at first and at most.
-const CONFIRM_FIRST: Duration = Duration::from_millis(2);
-const CONFIRM_LAST: Duration = Duration::from_millis(100);
 
 /// What other threads have put down for this one.
 #[derive(Default)]
@@ -81,8 +78,7 @@ pub(crate) struct Shard {
     started: Instant,
     heartbeat: u32,
     max_frame_bytes: usize,
-    confirming: Vec<Arc<Session>>,
-    confirm_every: Duration,
+    unconfirmed: Unconfirmed,
     scratch: Box<[u8]>,
     /// What was under TLS in it.
     opened: Vec<u8>,
@@ -115,8 +111,7 @@ impl Shard {
             started: now,
             heartbeat,
             max_frame_bytes: options.max_frame_bytes,
-            confirming: Vec::new(),
-            confirm_every: CONFIRM_FIRST,
+            unconfirmed: Unconfirmed::default(),
             scratch: vec![0; 64 * 1024].into(),
             opened: Vec::new(),
             heard: Partial::default(),
@@ -150,7 +145,7 @@ impl Shard {
         }
         let since = now.duration_since(self.started);
         let tick = Duration::from_secs(u64::from(self.second) + 1).saturating_sub(since);
-        if self.confirming.is_empty() { tick } else { tick.min(self.confirm_every) }
+        self.unconfirmed.next().map_or(tick, |next| tick.min(next.saturating_duration_since(now)))
     }
 
     /// Serves sessions whose sockets can be read or written, and whatever else is to do; whether there will be
@@ -181,11 +176,11 @@ impl Shard {
             self.arrive(session);
         }
         self.fan_out(notices);
-        if !confirming.is_empty() {
-            self.confirming.extend(confirming);
-            self.confirm_every = CONFIRM_FIRST;
+        for session in confirming {
+            self.unconfirmed.watch(session, now);
         }
-        self.confirm();
+        let events = &self.events;
+        self.unconfirmed.ask(now, |session, seq| events.on_delivered(session, seq));
         self.tick(now);
         if stop {
             for index in 0..self.sessions.len() {
@@ -352,25 +347,6 @@ impl Shard {
         self.notices_left = inbox.under_way > 0 || !inbox.notices.is_empty();
     }
 
-    fn confirm(&mut self) {
-        if self.confirming.is_empty() {
-            return;
-        }
-        let mut moved = false;
-        let (events, confirming) = (&self.events, &mut self.confirming);
-        confirming.retain(|session| {
-            if let Some(seq) = session.confirmed() {
-                moved = true;
-                events.on_delivered(session, seq);
-            }
-            session.awaits_confirmation() && session.end_reason().is_none()
-        });
-        self.confirm_every = if moved { CONFIRM_FIRST } else { (self.confirm_every * 2).min(CONFIRM_LAST) };
-        if self.confirming.is_empty() {
-            self.confirming = Vec::new();
-        }
-    }
-
     fn tick(&mut self, now: Instant) {
         while now.duration_since(self.started) >= Duration::from_secs(u64::from(self.second) + 1) {
             self.second += 1;
@@ -408,7 +384,7 @@ impl Shard {
         let Some(session) = self.sessions[index].take() else { return };
         let reason = session.end_reason().unwrap_or(reason);
         // What the peer's TCP had acknowledged before the end has arrived.
-        if let Some(seq) = session.confirmed() {
+        if let (Some(seq), _) = session.confirmed() {
             self.events.on_delivered(&session, seq);
         }
         match self.events.last_words(&session, &reason) {

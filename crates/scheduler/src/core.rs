@@ -10,6 +10,7 @@ use msgserver_message::{Seq, SessionId, UserId};
 use msgserver_persistence::{Device, Entry, Inbox, Store, StoreError};
 use msgserver_pool::{CloseReason, Events, Reactor, Session, Topics};
 use msgserver_protocol::{ByeCode, Encoder, Inbound, ServerFrame};
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -61,6 +62,8 @@ pub(crate) struct Core {
     pub(crate) passing: Passing,
     pub(crate) turnstile: Turnstile,
     pub(crate) intake: Intake,
+    /// Sessions whose acknowledgements are to be written down.
+    pub(crate) acknowledging: Mutex<Vec<Arc<Session>>>,
     /// What is on its way into the store and nobody waits for.
     pub(crate) notes: TaskTracker,
     pub(crate) closed: AtomicBool,
@@ -142,6 +145,7 @@ impl Scheduler {
             passing: Passing::default(),
             turnstile: Turnstile::new(settings.admission),
             intake: Intake::new(settings.publishing_limit),
+            acknowledging: Mutex::default(),
             notes: TaskTracker::new(),
             workers: AtomicUsize::new(0),
             next_session: AtomicU64::new(1),

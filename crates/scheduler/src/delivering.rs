@@ -172,10 +172,11 @@ impl Core {
             if self.telling.is_wanted(Stage::Sent) {
                 session.tell_in_flight(seq, |sent| self.tell_sent(session, sent));
             }
-            match session.acknowledgement() {
-                Acknowledgement::ByTcp => self.reactor().confirm(session),
-                Acknowledgement::ByPacket if session.awaits_confirmation() => self.reactor().confirm(session),
-                _ => self.redelivery.watch(session, self.settings.ack_timeout),
+            if session.watch_unconfirmed() {
+                self.reactor().confirm(session);
+            }
+            if session.acknowledgement() != Acknowledgement::ByTcp {
+                self.redelivery.watch(session, self.settings.ack_timeout);
             }
         }
         taken

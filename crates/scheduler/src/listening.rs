@@ -120,27 +120,36 @@ impl Core {
 
     /// Writes down what a session has acknowledged, until nothing more has come meanwhile.
     pub(crate) fn write_down(self: &Arc<Self>, session: &Arc<Session>) {
-        let Some(store) = self.store_for(session.user()).cloned() else { return };
-        let session = Arc::clone(session);
-        self.notes.spawn_on(
-            async move {
-                let (mut noted, mut left) = (Seq::ZERO, TRIES_FOR_WHO_LEFT);
-                while let Some(upto) = session.next_note(noted) {
-                    match store.acknowledge(session.user(), session.device(), upto).await {
-                        Ok(()) => noted = upto,
-                        Err(fault) => {
-                            tracing::warn!(user = %session.user(), %fault, "an acknowledgement is not kept yet");
-                            left -= u32::from(session.is_over());
-                            if left == 0 {
-                                break;
-                            }
-                            tokio::time::sleep(STORE_RETRY).await;
-                        }
+        let mut acknowledging = self.acknowledging.lock();
+        acknowledging.push(Arc::clone(session));
+        // One task for all that come until it runs.
+        if acknowledging.len() == 1 {
+            self.notes.spawn_on(Arc::clone(self).write_all_down(), &self.runtime);
+        }
+    }
+
+    async fn write_all_down(self: Arc<Self>) {
+        let sessions = std::mem::take(&mut *self.acknowledging.lock());
+        // Together: what a store can take at once, one sync is enough for.
+        futures_util::future::join_all(sessions.iter().map(|session| self.write_down_of(session))).await;
+    }
+
+    async fn write_down_of(&self, session: &Session) {
+        let Some(store) = self.store_for(session.user()) else { return };
+        let (mut noted, mut left) = (Seq::ZERO, TRIES_FOR_WHO_LEFT);
+        while let Some(upto) = session.next_note(noted) {
+            match store.acknowledge(session.user(), session.device(), upto).await {
+                Ok(()) => noted = upto,
+                Err(fault) => {
+                    tracing::warn!(user = %session.user(), %fault, "an acknowledgement is not kept yet");
+                    left -= u32::from(session.is_over());
+                    if left == 0 {
+                        break;
                     }
+                    tokio::time::sleep(STORE_RETRY).await;
                 }
-            },
-            &self.runtime,
-        );
+            }
+        }
     }
 
     /// Notes up to where a device was sent messages, now that its session is over, and what is to be known of it.

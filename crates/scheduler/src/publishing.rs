@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures_util::FutureExt;
 use msgserver_message::{
     Content, MAX_CONTENT_BYTES, Message, MessageId, Receipt, Stage, Step, Target, Timestamp, UserId,
 };
@@ -114,11 +115,15 @@ impl Core {
         if appends.is_empty() {
             return self.finish(checked, Vec::new()).await;
         }
+        let (core, count) = (Arc::clone(self), checked.len());
+        let mut keeping = Box::pin(async move { core.keep(checked, appends).await });
+        // A store in memory answers at once.
+        if let Some(outcomes) = (&mut keeping).now_or_never() {
+            return outcomes;
+        }
         // In a task of its own: a publisher that leaves while it waits takes back nothing that the store has been
         // given, and whoever is connected has to be sent it.
-        let (core, count) = (Arc::clone(self), checked.len());
-        let kept = self.runtime.spawn(async move { core.keep(checked, appends).await }).await;
-        kept.unwrap_or_else(|fault| match fault.try_into_panic() {
+        self.runtime.spawn(keeping).await.unwrap_or_else(|fault| match fault.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             // The runtime ends, and the server with it.
             Err(_) => (0..count).map(|_| Err(PublishError::ShuttingDown)).collect(),
