@@ -344,3 +344,33 @@ fn the_longest_message_reaches_a_real_client_and_a_longer_one_is_refused() {
     listen.kill().unwrap();
     listen.wait().unwrap();
 }
+
+#[test]
+fn requests_that_do_not_wait_for_answers_get_them_all_in_order_and_none_waits_for_the_next_request() {
+    let (_directory, server) = server();
+    let (mut socket, _) = hello(&server, "ada", "phone");
+    let mut http = http(&server);
+    let request = |n: u32| {
+        let body = json!({"to": {"user": "ada"}, "content": n}).to_string();
+        format!("POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
+    let many: String = (0..500)
+        .map(|n| if n % 50 == 7 { "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n".to_owned() } else { request(n) })
+        .collect();
+    // The last one is not whole, and all before it are answered nevertheless.
+    let last = request(500);
+    let (begun, rest) = last.split_at(last.len() - 1);
+    http.send(many + begun).unwrap();
+    for n in 0..500 {
+        assert_eq!(http.answer("POST").unwrap().status, if n % 50 == 7 { 404 } else { 202 }, "{n}");
+    }
+    http.send(rest).unwrap();
+    assert_eq!(http.answer("POST").unwrap().status, 202);
+    for n in (0..=500).filter(|n| n % 50 != 7) {
+        assert_eq!(read_frame(&mut socket)["content"], n);
+    }
+    // Who takes the connection over leaves nothing unsaid.
+    http.send(request(501) + "GET /v1/sse?user=bob HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    assert_eq!(http.answer("POST").unwrap().status, 202);
+    assert!(http.head().unwrap().1.contains("text/event-stream"));
+}
