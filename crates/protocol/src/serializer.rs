@@ -1,5 +1,7 @@
 //! How a value becomes bytes.
 
+use std::io;
+
 use msgserver_message::Content;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -127,11 +129,22 @@ impl FrameFormat {
                 let mut from = rmp_serde::Deserializer::new(bytes);
                 from.set_max_depth(128);
                 let mut json = Vec::with_capacity(bytes.len());
-                serde_transcode::transcode(&mut from, &mut serde_json::Serializer::new(&mut json))
-                    .map_err(|e| malformed(&e))?;
+                let mut to = serde_json::Serializer::with_formatter(&mut json, OneKindOfFloat);
+                serde_transcode::transcode(&mut from, &mut to).map_err(|e| malformed(&e))?;
                 serde_json::from_slice(&json).map_err(|e| malformed(&e))
             }
         }
+    }
+}
+
+/// Writes a short float as the long one that has the same digits. JSON does not tell them apart, and the two have
+/// other forms: what came as one would be another text after a round trip.
+struct OneKindOfFloat;
+
+impl serde_json::ser::Formatter for OneKindOfFloat {
+    fn write_f32<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f32) -> io::Result<()> {
+        let long = value.to_string().parse().map_err(io::Error::other)?;
+        self.write_f64(writer, long)
     }
 }
 
@@ -165,6 +178,22 @@ mod tests {
         let frame = format!(r#"{{"type":"{kind}"}}"#);
         let fault = FrameFormat::Json.read::<crate::ClientFrame>(frame.as_bytes()).unwrap_err().to_string();
         assert!(fault.contains("dance  [31mxxx") && fault.len() < 300, "{fault}");
+    }
+
+    #[test]
+    fn a_short_float_is_the_same_text_after_a_round_trip() {
+        for float in [0.1, 2.954_575_6e-6, f32::MAX, f32::MIN_POSITIVE, -0.0] {
+            let read = |bytes: &[u8]| FrameFormat::MessagePack.read::<Content>(bytes).unwrap();
+            let came = read(&[&[0xca][..], &f32::to_be_bytes(float)].concat());
+            let mut out = Vec::new();
+            MessagePack.serialize(&came, &mut out).unwrap();
+            assert_eq!(read(&out), came);
+            assert_eq!(came.as_json().parse::<f32>(), Ok(float));
+        }
+        assert_eq!(
+            FrameFormat::MessagePack.read::<Content>(&[0xca, 0x3d, 0xcc, 0xcc, 0xcd]).unwrap().as_json(),
+            "0.1"
+        );
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub struct Lane<J> {
     pub user: UserId,
     /// The jobs, oldest first.
     pub jobs: VecDeque<J>,
+    /// Whether it was woken or its time had come: something of its user's is to be looked at besides the jobs.
+    pub woken: bool,
 }
 
 /// Where jobs wait. [`LaneQueue`] is the default; another one may bound, count or prefer.
@@ -60,14 +62,15 @@ struct State<J> {
 #[derive(Debug)]
 struct Waiting<J> {
     jobs: VecDeque<J>,
+    woken: bool,
     place: Place,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Ready,
-    /// With a worker; `true` if it was woken meanwhile.
-    Taken(bool),
+    /// With a worker.
+    Taken,
     Parked(Instant),
 }
 
@@ -95,7 +98,7 @@ impl<J: Send> Queue<J> for LaneQueue<J> {
         match state.lanes.get_mut(user) {
             Some(lane) => lane.jobs.push_back(job),
             None => {
-                let lane = Waiting { jobs: VecDeque::from([job]), place: Place::Ready };
+                let lane = Waiting { jobs: VecDeque::from([job]), woken: false, place: Place::Ready };
                 state.lanes.insert(user.clone(), lane);
                 state.ready.push_back(user.clone());
             }
@@ -106,10 +109,10 @@ impl<J: Send> Queue<J> for LaneQueue<J> {
         let state = &mut *self.state.lock();
         let user = state.ready.pop_front()?;
         let lane = state.lanes.get_mut(&user)?;
-        lane.place = Place::Taken(false);
-        let jobs = std::mem::take(&mut lane.jobs);
+        lane.place = Place::Taken;
+        let (jobs, woken) = (std::mem::take(&mut lane.jobs), std::mem::take(&mut lane.woken));
         state.len -= jobs.len();
-        Some(Lane { user, jobs })
+        Some(Lane { user, jobs, woken })
     }
 
     fn give_back(&self, user: &UserId, mut rest: VecDeque<J>, again: Option<Instant>) {
@@ -118,13 +121,12 @@ impl<J: Send> Queue<J> for LaneQueue<J> {
         state.len += rest.len();
         rest.append(&mut lane.jobs);
         lane.jobs = rest;
-        let woken = lane.place == Place::Taken(true);
         match again {
-            Some(again) if !woken => {
+            Some(again) if !lane.woken => {
                 lane.place = Place::Parked(again);
                 state.parked.push(Reverse((again, user.clone())));
             }
-            _ if woken || !lane.jobs.is_empty() => {
+            _ if lane.woken || !lane.jobs.is_empty() => {
                 lane.place = Place::Ready;
                 state.ready.push_back(user.clone());
             }
@@ -138,17 +140,17 @@ impl<J: Send> Queue<J> for LaneQueue<J> {
         let state = &mut *self.state.lock();
         match state.lanes.get_mut(user) {
             None => {
-                state.lanes.insert(user.clone(), Waiting { jobs: VecDeque::new(), place: Place::Ready });
+                let lane = Waiting { jobs: VecDeque::new(), woken: true, place: Place::Ready };
+                state.lanes.insert(user.clone(), lane);
                 state.ready.push_back(user.clone());
             }
-            Some(lane) => match lane.place {
-                Place::Ready => {}
-                Place::Taken(_) => lane.place = Place::Taken(true),
-                Place::Parked(_) => {
+            Some(lane) => {
+                lane.woken = true;
+                if let Place::Parked(_) = lane.place {
                     lane.place = Place::Ready;
                     state.ready.push_back(user.clone());
                 }
-            },
+            }
         }
     }
 
@@ -164,6 +166,7 @@ impl<J: Send> Queue<J> for LaneQueue<J> {
                 && lane.place == Place::Parked(due)
             {
                 lane.place = Place::Ready;
+                lane.woken = true;
                 state.ready.push_back(user);
             }
         }
@@ -214,6 +217,24 @@ mod tests {
         assert!(queue.take().is_none());
         assert_eq!(queue.wake_due(now), None);
         assert!(queue.take().unwrap().jobs.is_empty());
+    }
+
+    #[test]
+    fn a_lane_says_whether_there_is_more_to_look_at_than_its_jobs() {
+        let (queue, now) = (LaneQueue::default(), Instant::now());
+        let take = || queue.take().map(|lane| (lane.jobs.len(), lane.woken));
+        queue.push(&user(1), 'a');
+        assert_eq!(take(), Some((1, false)));
+        queue.wake(&user(1));
+        queue.push(&user(1), 'b');
+        queue.give_back(&user(1), VecDeque::new(), None);
+        assert_eq!(take(), Some((1, true)));
+        queue.give_back(&user(1), VecDeque::from(['b']), Some(now));
+        queue.push(&user(1), 'c');
+        queue.wake_due(now);
+        assert_eq!(take(), Some((2, true)));
+        queue.give_back(&user(1), VecDeque::from(['c']), None);
+        assert_eq!(take(), Some((1, false)));
     }
 
     #[test]

@@ -43,12 +43,12 @@ impl Job {
 
 impl Core {
     pub(crate) async fn deliver(self: &Arc<Self>, lane: Lane<Job>) {
-        let Lane { user, jobs } = lane;
+        let Lane { user, jobs, woken } = lane;
         let sessions = self.parts.pool.sessions_of(&user);
         let mut again = None;
         if let Some(store) = self.store_for(&user) {
             for session in &sessions {
-                if let Err(fault) = self.bring_up(&**store, session, &jobs).await {
+                if let Err(fault) = self.bring_up(&**store, session, &jobs, woken).await {
                     tracing::warn!(%user, %fault, "an inbox cannot be read");
                     again = Some(STORE_RETRY);
                 }
@@ -111,6 +111,7 @@ impl Core {
         store: &dyn Store,
         session: &Arc<Session>,
         jobs: &VecDeque<Job>,
+        woken: bool,
     ) -> Result<(), StoreError> {
         // Here and not when it was found to be due: this lane is the only one that moves the session.
         session.rewind();
@@ -124,8 +125,11 @@ impl Core {
                 return Ok(());
             }
         }
-        // Without jobs it was woken because it is new or has room again: then only the store knows.
         let goal = jobs.iter().filter_map(|job| job.seq).max().map(|newest| newest.max(settled));
+        // It is woken when it is new or has room again: then only the store knows what there is.
+        if goal.is_none() && !woken {
+            return Ok(());
+        }
         while goal.is_none_or(|goal| session.tail() < goal) {
             // A backlog is safe where it is, and a server that stops would never be done with it.
             if self.closed.load(Ordering::Relaxed) {

@@ -33,6 +33,8 @@ pub(super) struct Load {
     pub(super) window: u64,
     pub(super) rate: Option<f64>,
     pub(super) size: usize,
+    /// Whether messages are kept nowhere.
+    pub(super) unkept: bool,
     pub(super) messages: Option<u64>,
     pub(super) time: Option<Duration>,
 }
@@ -69,6 +71,7 @@ impl Load {
                 each,
             }),
             size: self.size,
+            unkept: self.unkept,
             messages: self.messages,
             time: self.time,
         }

@@ -52,6 +52,7 @@ impl Durable {
             receivers: Receivers::Users { prefix: prefix.clone(), count: users },
             pace: Pace::Answered { window: self.window },
             size: self.size,
+            unkept: false,
             messages: self.messages,
             time: self.time,
         };

@@ -61,6 +61,9 @@ pub(super) struct Options {
     /// How messages are handed over; each in turn unless said for to-one and durable, else http
     #[arg(long, help_heading = "Load")]
     pub(super) publisher: Option<Publishing>,
+    /// Publish with `"store": false`, for who is connected now: as peers do, which keep nothing. For to-one
+    #[arg(long, help_heading = "Load")]
+    pub(super) unkept: bool,
     /// Threads that are the clients; half the processors unless said
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=256), help_heading = "Load")]
     pub(super) threads: Option<u64>,

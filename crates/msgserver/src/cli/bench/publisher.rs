@@ -198,7 +198,7 @@ impl Publisher {
                 }
             };
             let number = u32::try_from(number).unwrap_or(u32::MAX);
-            Message { to, stamp: Stamp { number, moment }, size: plan.size }
+            Message { to, stamp: Stamp { number, moment }, size: plan.size, unkept: plan.unkept }
         });
         way.write(messages, &mut lane.out);
         lane.note_sent(count, now);

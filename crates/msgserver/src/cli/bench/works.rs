@@ -40,6 +40,9 @@ pub(super) fn measure(run: &Run, report: &mut Report) -> Result<(), Fault> {
             "--peer: not in {mode}; in fan-out, to-one, idle and connect"
         )]));
     }
+    if run.options.unkept && run.options.mode != Some(Mode::ToOne) {
+        return Err(Fault::Usage(vec!["--unkept: in to-one alone".to_owned()]));
+    }
     let mut measure = Measure { run, usual: if modes.len() == 1 { ALONE } else { ONE_OF_ALL }, report };
     for mode in modes {
         if run.stop.is_wanted() {
@@ -123,6 +126,7 @@ impl Measure<'_> {
             window: options.window.unwrap_or(if to_one { 256 } else { 32 }),
             rate: options.rate,
             size: options.size(),
+            unkept: options.unkept,
             messages: options.messages,
             time: options.time(self.usual),
         }
@@ -134,6 +138,7 @@ impl Measure<'_> {
             |rate| format!("{rate} a second"),
         );
         let (mode_name, slow) = match mode {
+            Mode::ToOne if load.unkept => ("to one, unkept", String::new()),
             Mode::ToOne => ("to one", String::new()),
             Mode::Mixed => ("mixed", format!(" and {} that hardly read", HumanCount(load.slow))),
             _ => ("fan-out", String::new()),

@@ -23,7 +23,7 @@ pub(super) fn write_message(message: &Message<'_>, out: &mut Vec<u8>) {
         None => out.extend_from_slice(b"{\"to\":{\"all\":true},\"content\":"),
     }
     message.stamp.write(message.size, out);
-    out.push(b'}');
+    out.extend_from_slice(if message.unkept { b",\"store\":false}" } else { b"}" });
 }
 
 /// A request a message.

@@ -31,6 +31,8 @@ pub(in crate::cli::bench) struct Plan {
     pub(in crate::cli::bench) pace: Pace,
     /// Bytes of each content.
     pub(in crate::cli::bench) size: usize,
+    /// Whether they are for who is connected now, and kept nowhere.
+    pub(in crate::cli::bench) unkept: bool,
     /// The end: after so many messages, or so much time, or at the first of the two.
     pub(in crate::cli::bench) messages: Option<u64>,
     pub(in crate::cli::bench) time: Option<Duration>,
@@ -42,4 +44,5 @@ pub(in crate::cli::bench) struct Message<'a> {
     pub(in crate::cli::bench) to: Option<(&'a str, u64)>,
     pub(in crate::cli::bench) stamp: Stamp,
     pub(in crate::cli::bench) size: usize,
+    pub(in crate::cli::bench) unkept: bool,
 }
