@@ -1,12 +1,16 @@
 //! AES-128-ECB with PKCS#7, as base64 text.
 
-use aes::Aes128;
 use aes::cipher::block_padding::Pkcs7;
 use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyInit};
+use aes::{Aes128Dec, Aes128Enc};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use msgserver_protocol::Cipher;
+use smallvec::SmallVec;
 
 const BLOCK_BYTES: usize = 16;
+
+/// Sealed bytes of payloads up to this long need no memory of their own before they are text.
+const SHORT_BYTES: usize = 512;
 
 /// The key of one connection. Only the 16 bytes are held, the key schedule is made anew for each payload:
 /// it is ten times as large, and most connections are idle.
@@ -23,13 +27,21 @@ impl SessionCipher {
 
 impl Cipher for SessionCipher {
     fn seal(&self, plain: &[u8], out: &mut Vec<u8>) {
-        let sealed = ecb::Encryptor::<Aes128>::new(&self.0.into()).encrypt_padded_vec::<Pkcs7>(plain);
-        out.extend_from_slice(BASE64_STANDARD.encode(sealed).as_bytes());
+        let padded = (plain.len() / BLOCK_BYTES + 1) * BLOCK_BYTES;
+        let mut sealed = SmallVec::<[u8; SHORT_BYTES]>::from_elem(0, padded);
+        ecb::Encryptor::<Aes128Enc>::new(&self.0.into())
+            .encrypt_padded_b2b::<Pkcs7>(plain, &mut sealed)
+            .expect("there is room for the padding");
+        let start = out.len();
+        out.resize(start + padded.div_ceil(3) * 4, 0);
+        BASE64_STANDARD
+            .encode_slice(&sealed, &mut out[start..])
+            .expect("base64 is four characters for three bytes");
     }
 
     fn open(&self, sealed: &[u8]) -> Option<Vec<u8>> {
         let sealed = BASE64_STANDARD.decode(sealed).ok()?;
-        ecb::Decryptor::<Aes128>::new(&self.0.into()).decrypt_padded_vec::<Pkcs7>(&sealed).ok()
+        ecb::Decryptor::<Aes128Dec>::new(&self.0.into()).decrypt_padded_vec::<Pkcs7>(&sealed).ok()
     }
 
     fn is_part(&self, sealed: &[u8]) -> bool {

@@ -1,6 +1,8 @@
 //! The `frame` protocol in JSON.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde_json::json;
 
 use super::super::stamp::Stamp;
@@ -8,6 +10,10 @@ use super::{Heard, Line};
 
 /// The length in front of each frame.
 const HEAD: usize = 4;
+
+// Made once: to make one takes longer than to search a frame.
+static SEQ: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"seq\":"));
+static AGAIN: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"redelivered\":true"));
 
 pub(super) struct Frame {
     greeting: Vec<u8>,
@@ -41,7 +47,7 @@ impl Session {
     pub(super) fn hear(&mut self, object: &[u8], heard: &mut Heard) -> Result<(), String> {
         let Some((stamp, place)) = Stamp::find(object) else { return self.hear_other(object) };
         self.last = number(&object[..place]).or(self.last);
-        let is_again = memmem::rfind(object, b"\"redelivered\":true").is_some();
+        let is_again = AGAIN.find(object).is_some();
         heard.stamps.push((stamp, is_again));
         Ok(())
     }
@@ -96,7 +102,7 @@ impl Line for Frame {
 
 /// The `seq` of a frame, from what stands before its content.
 fn number(head: &[u8]) -> Option<u64> {
-    let digits = &head[memmem::find(head, b"\"seq\":")? + 6..];
+    let digits = &head[SEQ.find(head)? + 6..];
     let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
     std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
 }
