@@ -69,8 +69,11 @@ impl Measure<'_> {
     /// How many clients: as told, or as suits the mode and the descriptors.
     fn clients(&self, usual: u64) -> Result<u64, Fault> {
         let most = descriptors::raise().unwrap_or(u64::MAX).saturating_sub(OWN_DESCRIPTORS);
-        // A server leaves some of its descriptors to HTTP and the store.
-        let most = if self.run.options.url.is_some() { most } else { most - most / 8 };
+        let most = match self.run.options.url {
+            Some(_) => most,
+            // A server of its own has the same limit.
+            None => most.min(descriptors::for_connections() as u64),
+        };
         match self.run.options.clients {
             Some(clients) if clients > most => Err(Fault::Usage(vec![format!(
                 "--clients {clients}: at most {most} here; the limit of open files is too low, see ulimit -n"
