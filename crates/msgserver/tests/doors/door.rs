@@ -1,5 +1,7 @@
 //! What all doors have in common, in the words of none of them.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::support::Server;
@@ -103,9 +105,14 @@ pub trait Door: Sync {
     /// What receipts call it.
     fn name(&self) -> &'static str;
 
-    /// What a server needs to be told to have it.
-    fn flags(&self) -> &'static [&'static str] {
-        &[]
+    /// What a server needs to be told to have it, beside something more.
+    fn flags<'a>(&self, more: &[&'a str]) -> Vec<&'a str> {
+        more.to_vec()
+    }
+
+    /// A server that has it, with these flags as well.
+    fn start(&self, directory: &Path, flags: &[&str]) -> Server {
+        Server::start(directory, &self.flags(flags))
     }
 
     /// Brings a device online. A refusal is told in the door's own way.

@@ -1,26 +1,25 @@
 //! The raw TCP door of the `frame` protocol.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
 
 use serde_json::Value;
 
 use crate::door::{Device, Door, Line};
 use crate::form::Form;
 use crate::objects::{self, Carrier};
-use crate::support::Server;
+use crate::support::{Server, Stream};
 
 pub struct Framed(pub Form);
 
 struct Socket {
-    socket: TcpStream,
+    socket: Stream,
     form: Form,
 }
 
 impl Framed {
     fn socket(&self, server: &Server) -> Socket {
         let door = if self.0 == Form::Json { "frame" } else { "listen" };
-        Socket { socket: server.connect(door), form: self.0 }
+        Socket { socket: server.dial(door), form: self.0 }
     }
 }
 
@@ -47,7 +46,7 @@ impl Carrier for Socket {
     }
 
     fn finish(&mut self) {
-        let _ = self.socket.shutdown(Shutdown::Write);
+        self.socket.finish();
     }
 }
 
@@ -56,10 +55,10 @@ impl Door for Framed {
         "frame"
     }
 
-    fn flags(&self) -> &'static [&'static str] {
+    fn flags<'a>(&self, more: &[&'a str]) -> Vec<&'a str> {
         match self.0 {
-            Form::Json => &[],
-            Form::MessagePack => &["--protocol", "frame", "--serializer", "msgpack"],
+            Form::Json => more.to_vec(),
+            Form::MessagePack => [&["--protocol", "frame", "--serializer", "msgpack"], more].concat(),
         }
     }
 

@@ -52,8 +52,8 @@ impl Door for Mqtt {
         "mqtt"
     }
 
-    fn flags(&self) -> &'static [&'static str] {
-        &MQTT
+    fn flags<'a>(&self, more: &[&'a str]) -> Vec<&'a str> {
+        [&MQTT, more].concat()
     }
 
     fn connect(&self, server: &Server, device: Device<'_>) -> Result<Box<dyn Line>, String> {

@@ -11,7 +11,7 @@ const PHONE: Device<'_> = Device::of("ada", "phone");
 /// A server with this door, and what it has on its disk.
 fn server(door: &dyn Door, flags: &[&str]) -> (tempfile::TempDir, Server) {
     let directory = tempfile::tempdir().unwrap();
-    let server = Server::start(directory.path(), &[door.flags(), flags].concat());
+    let server = door.start(directory.path(), flags);
     (directory, server)
 }
 
@@ -184,7 +184,7 @@ pub fn a_stop_is_told_and_nothing_is_lost_by_it(door: &dyn Door) {
     assert_ends(door, &mut line, "shutting_down");
     assert!(server.child.wait().unwrap().success(), "{}", server.log());
     drop((line, server));
-    let server = Server::start(directory.path(), door.flags());
+    let server = door.start(directory.path(), &[]);
     publish(&server, [1]);
     assert_eq!(door.online(&server, PHONE).take(1), [1]);
 }
@@ -256,7 +256,7 @@ pub fn what_was_accepted_comes_after_kills_of_the_server(door: &dyn Door) {
             line.acknowledge(&message);
         }
         drop((line, server));
-        server = Server::start(directory.path(), door.flags());
+        server = door.start(directory.path(), &[]);
     }
     let mut line = door.online(&server, PHONE);
     came.take(&mut *line, 80 - came.contents.len());

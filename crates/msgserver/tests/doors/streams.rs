@@ -2,21 +2,19 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
 use crate::door::{Device, Door, Line, Message, Said};
-use crate::support::{Http, PATIENCE, Server};
+use crate::support::{Http, Server, Stream, Way};
 
 /// The answer to a request, but for its head; or the status of a refusal.
-fn ask(address: &str, path: &str, token: Option<&str>) -> Result<BufReader<TcpStream>, String> {
+fn ask(way: &Way, path: &str, token: Option<&str>) -> Result<BufReader<Stream>, String> {
     let gone = |fault: io::Error| fault.to_string();
-    let mut socket = TcpStream::connect(address).map_err(gone)?;
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut socket = way.connect().map_err(gone)?;
     let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    write!(socket, "GET {path} HTTP/1.1\r\nHost: {address}\r\n{token}\r\n").map_err(gone)?;
+    write!(socket, "GET {path} HTTP/1.1\r\nHost: {}\r\n{token}\r\n", way.address).map_err(gone)?;
     let (mut answer, mut head) = (BufReader::new(socket), String::new());
     while !head.ends_with("\r\n\r\n") {
         if answer.read_line(&mut head).map_err(gone)? == 0 {
@@ -43,8 +41,8 @@ fn is_told_what_was_wrong(server: &Server, path: &str) {
 pub struct Events;
 
 struct EventLine {
-    stream: BufReader<TcpStream>,
-    address: String,
+    stream: BufReader<Stream>,
+    way: Way,
     device: Value,
 }
 
@@ -80,7 +78,7 @@ impl Line for EventLine {
         let mut said = self.device.clone();
         said["seq"] = seq.into();
         // The server may have gone meanwhile; it will be told when the device is back.
-        let answer = Http::connect(&self.address).and_then(|mut http| http.post("/v1/ack", &said));
+        let answer = Http::by(&self.way).and_then(|mut http| http.post("/v1/ack", &said));
         if let Ok(answer) = answer {
             assert_eq!(answer.status, 200, "{answer:?}");
         }
@@ -95,10 +93,10 @@ impl Door for Events {
     }
 
     fn connect(&self, server: &Server, device: Device<'_>) -> Result<Box<dyn Line>, String> {
-        let address = server.address("http").to_owned();
-        let stream = ask(&address, &format!("/v1/sse?{}", query(device)), device.token)?;
+        let way = server.way("http");
+        let stream = ask(&way, &format!("/v1/sse?{}", query(device)), device.token)?;
         let said = json!({"user": device.user, "device": device.name, "token": device.token});
-        let mut line = EventLine { stream, address, device: said };
+        let mut line = EventLine { stream, way, device: said };
         let (name, welcome) = line.event().unwrap();
         assert_eq!(name, "welcome", "{welcome}");
         Ok(Box::new(line))
@@ -121,20 +119,20 @@ pub struct Poll {
 
 /// A device that asks again as soon as all of the last answer is acknowledged.
 struct PollLine {
-    address: String,
+    way: Way,
     path: String,
     token: Option<String>,
     /// The last number that it has acknowledged.
     place: Arc<Mutex<u64>>,
     /// The last number that came.
     came: u64,
-    answer: BufReader<TcpStream>,
+    answer: BufReader<Stream>,
 }
 
 impl PollLine {
-    fn ask(&self, wait: u64) -> Result<BufReader<TcpStream>, String> {
+    fn ask(&self, wait: u64) -> Result<BufReader<Stream>, String> {
         let path = format!("{}&wait={wait}&after={}", self.path, self.place.lock().unwrap());
-        ask(&self.address, &path, self.token.as_deref())
+        ask(&self.way, &path, self.token.as_deref())
     }
 
     /// The next line of this answer or, if that is over, of the next.
@@ -191,14 +189,14 @@ impl Door for Poll {
     }
 
     fn connect(&self, server: &Server, device: Device<'_>) -> Result<Box<dyn Line>, String> {
-        let address = server.address("http").to_owned();
+        let way = server.way("http");
         let path = format!("/v1/poll?{}", query(device));
         let name = format!("{} {}", device.user, device.name);
         let place = Arc::clone(self.places.lock().unwrap().entry(name).or_default());
         let after = *place.lock().unwrap();
-        let answer = ask(&address, &format!("{path}&wait=25&after={after}"), device.token)?;
+        let answer = ask(&way, &format!("{path}&wait=25&after={after}"), device.token)?;
         let token = device.token.map(str::to_owned);
-        Ok(Box::new(PollLine { address, path, token, place, came: after, answer }))
+        Ok(Box::new(PollLine { way, path, token, place, came: after, answer }))
     }
 
     fn refusals(&self) -> [&'static str; 2] {

@@ -1,5 +1,7 @@
 //! One user on all doors at once.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use crate::came::Came;
@@ -19,6 +21,15 @@ const ALL: u64 = 300;
 
 #[test]
 fn one_user_on_all_doors_gets_each_message_on_each_device_once_and_in_order() {
+    one_user_on_all_doors(Server::start);
+}
+
+#[test]
+fn one_user_on_all_doors_within_tls_gets_each_message_on_each_device_once_and_in_order() {
+    one_user_on_all_doors(Server::start_within_tls);
+}
+
+fn one_user_on_all_doors(start: fn(&Path, &[&str]) -> Server) {
     let doors: [(&str, &dyn Door); 8] = [
         ("frame", &Framed(Json)),
         ("packed", &Framed(MessagePack)),
@@ -30,8 +41,8 @@ fn one_user_on_all_doors_gets_each_message_on_each_device_once_and_in_order() {
         ("sensor", &Mqtt(V5)),
     ];
     let directory = tempfile::tempdir().unwrap();
-    let flags = [&MQTT, Framed(MessagePack).flags()].concat();
-    let server = Server::start(directory.path(), &flags);
+    let flags = Framed(MessagePack).flags(&MQTT);
+    let server = start(directory.path(), &flags);
     // Every device is known before the first message, so that each gets all of them.
     let lines: Vec<_> =
         doors.map(|(name, door)| (name, door, door.online(&server, Device::of("ada", name)))).into();

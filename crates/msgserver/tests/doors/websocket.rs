@@ -1,7 +1,5 @@
 //! The WebSocket door, with the client of the crate `tungstenite`.
 
-use std::net::TcpStream;
-
 use serde_json::Value;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::{Message as Packet, WebSocket as Client};
@@ -9,12 +7,12 @@ use tungstenite::{Message as Packet, WebSocket as Client};
 use crate::door::{Device, Door, Line};
 use crate::form::Form;
 use crate::objects::{self, Carrier};
-use crate::support::Server;
+use crate::support::{Server, Stream};
 
 pub struct WebSocket(pub Form);
 
 struct Socket {
-    client: Client<TcpStream>,
+    client: Client<Stream>,
     form: Form,
 }
 
@@ -26,7 +24,7 @@ impl WebSocket {
         };
         let mut request = format!("ws://{}/v1/ws", server.address("http")).into_client_request().unwrap();
         request.headers_mut().insert("Sec-WebSocket-Protocol", subprotocol.parse().unwrap());
-        let (client, _) = tungstenite::client::client(request, server.connect("http")).unwrap();
+        let (client, _) = tungstenite::client::client(request, server.dial("http")).unwrap();
         Socket { client, form: self.0 }
     }
 }

@@ -7,18 +7,16 @@ use std::process::Command;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 
+use super::stream::{Tls, within_tls};
 use super::{PATIENCE, Server};
 
 /// An authority, and the files of those whom it knows.
 pub struct Authority {
     directory: PathBuf,
 }
-
-/// A client's connection under TLS.
-pub type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 pub fn openssl(directory: &Path, arguments: &str) {
     let output = Command::new("openssl").args(arguments.split(' ')).current_dir(directory).output();
@@ -83,7 +81,8 @@ impl Authority {
         self.certify_for(name, name, &format!("email:{name}@example.org"), 2)
     }
 
-    fn config(&self, own: Option<&[String; 2]>) -> Arc<ClientConfig> {
+    /// A client that trusts this authority and no other, perhaps with a certificate of its own.
+    pub fn config(&self, own: Option<&[String; 2]>) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.ca()).unwrap()).unwrap();
         let provider = rustls::crypto::aws_lc_rs::default_provider();
@@ -115,8 +114,7 @@ impl Authority {
     /// TLS over a connection that is there.
     pub fn over(&self, socket: TcpStream, own: Option<&[String; 2]>) -> Tls {
         socket.set_write_timeout(Some(PATIENCE)).unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        StreamOwned::new(ClientConnection::new(self.config(own), name).unwrap(), socket)
+        within_tls(self.config(own), socket)
     }
 }
 

@@ -1,15 +1,13 @@
 //! HTTP written out by hand: what a client library would not send, and many requests on one connection.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-
 use serde_json::Value;
+use std::io::{self, BufRead, BufReader, Read, Write};
 
-use super::PATIENCE;
+use super::{Stream, Way};
 
 /// One connection.
 pub struct Http {
-    socket: BufReader<TcpStream>,
+    socket: BufReader<Stream>,
     authorization: String,
 }
 
@@ -44,12 +42,13 @@ impl Answer {
 }
 
 impl Http {
-    pub fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
-        let socket = TcpStream::connect(address)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.set_write_timeout(Some(PATIENCE))?;
-        socket.set_nodelay(true)?;
-        Ok(Self { socket: BufReader::new(socket), authorization: String::new() })
+    /// To an address where there is no TLS.
+    pub fn connect(address: impl ToString) -> io::Result<Self> {
+        Self::by(&Way { address: address.to_string(), tls: None })
+    }
+
+    pub fn by(way: &Way) -> io::Result<Self> {
+        Ok(Self { socket: BufReader::new(way.connect()?), authorization: String::new() })
     }
 
     /// Sends an API key with each request, if there is one.
@@ -66,7 +65,7 @@ impl Http {
 
     /// From now on a write that the server does not take fails.
     pub fn stop_waiting(&mut self) {
-        self.socket.get_mut().set_nonblocking(true).unwrap();
+        self.socket.get_ref().socket().set_nonblocking(true).unwrap();
     }
 
     /// Sends a request with a body of known length.

@@ -13,6 +13,7 @@ mod clients;
 mod http;
 pub mod mqtt;
 mod redis;
+mod stream;
 pub mod tokens;
 
 use std::fs::File;
@@ -22,12 +23,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use authority::Authority;
 use serde_json::{Value, json};
 
 pub use self::redis::Redis;
 pub use application::Application;
 pub use clients::Client;
 pub use http::{Answer, Http};
+pub use stream::{Stream, Tls, Way};
 
 /// Long enough for the slowest machine; nothing passes by waiting for it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,12 +40,24 @@ pub struct Server {
     pub doors: Value,
     directory: PathBuf,
     key: Option<String>,
+    /// Who vouches for it, if it speaks TLS.
+    authority: Option<Authority>,
 }
 
 impl Server {
     /// A server whose data, ready file and log are in `directory`.
     pub fn start(directory: &Path, flags: &[&str]) -> Self {
         Self::spawn(Command::new(env!("CARGO_BIN_EXE_msgserver")), directory, flags)
+    }
+
+    /// As [`Server::start`], with TLS on every door.
+    pub fn start_within_tls(directory: &Path, flags: &[&str]) -> Self {
+        let authority = Authority::new(directory);
+        let [certificate, key] = authority.server();
+        let tls = ["--tls-cert", &certificate, "--tls-key", &key];
+        let mut server = Self::start(directory, &[&tls, flags].concat());
+        server.authority = Some(authority);
+        server
     }
 
     /// As [`Server::start`], under what `ulimit` is told.
@@ -79,7 +94,7 @@ impl Server {
             assert!(child.try_wait().unwrap().is_none(), "the server ended");
             std::fs::read(&ready).ok().map(|json| serde_json::from_slice(&json).unwrap())
         });
-        Self { child, doors, directory: directory.to_owned(), key: None }
+        Self { child, doors, directory: directory.to_owned(), key: None, authority: None }
     }
 
     /// What it and its predecessors in this directory have written to standard error.
@@ -109,6 +124,22 @@ impl Server {
         socket
     }
 
+    /// Where a door is, and with whom TLS is spoken there, if it is.
+    pub fn way(&self, door: &str) -> Way {
+        let tls = self.authority.as_ref().map(|authority| authority.config(None));
+        Way { address: self.address(door).to_owned(), tls }
+    }
+
+    /// A connection to a door, within TLS if the server speaks it.
+    pub fn dial(&self, door: &str) -> Stream {
+        self.way(door).connect().unwrap()
+    }
+
+    /// Who vouches for a server with TLS on every door.
+    pub fn authority(&self) -> &Authority {
+        self.authority.as_ref().expect("it was started within TLS")
+    }
+
     pub fn request(
         &self,
         method: &str,
@@ -116,16 +147,9 @@ impl Server {
         key: Option<&str>,
         body: Option<String>,
     ) -> (u16, String) {
-        let url = format!("http://{}{path}", self.address("http"));
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let bearer = format!("Bearer {}", key.unwrap_or("none"));
-        let mut response = match (method, body) {
-            ("GET", _) => agent.get(&url).header("Authorization", bearer).call().unwrap(),
-            (_, body) => {
-                agent.post(&url).header("Authorization", bearer).send(body.unwrap_or_default()).unwrap()
-            }
-        };
-        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+        let mut http = Http::by(&self.way("http")).unwrap().with_key(Some(key.unwrap_or("none")));
+        let answer = http.request(method, path, &body.unwrap_or_default()).unwrap();
+        (answer.status, answer.body)
     }
 
     pub fn post(&self, path: &str, body: &Value) -> (u16, String) {
@@ -133,7 +157,7 @@ impl Server {
     }
 
     pub fn http(&self) -> Http {
-        Http::connect(self.address("http")).unwrap().with_key(self.key.as_deref())
+        Http::by(&self.way("http")).unwrap().with_key(self.key.as_deref())
     }
 
     /// Waits until the store knows that a user has no connected device.

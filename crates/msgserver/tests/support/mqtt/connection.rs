@@ -2,15 +2,14 @@
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
-use std::net::TcpStream;
 
 use super::received::{take_string, take_u16};
 use super::{Connack, Connect, Properties, Published, Version, packet, puback, publish, subscribe};
-use crate::support::Server;
+use crate::support::{Server, Stream};
 
 /// One connection.
 pub struct Mqtt {
-    pub socket: TcpStream,
+    socket: Stream,
     pub version: Version,
     /// What came while something else was waited for.
     early: VecDeque<Published>,
@@ -19,9 +18,7 @@ pub struct Mqtt {
 impl Mqtt {
     /// A connection on which nothing was said yet.
     pub fn open(server: &Server, version: Version) -> Self {
-        let socket = server.connect("mqtt");
-        socket.set_nodelay(true).unwrap();
-        Self { socket, version, early: VecDeque::new() }
+        Self { socket: server.dial("mqtt"), version, early: VecDeque::new() }
     }
 
     /// Says CONNECT, and gives what it is answered.
