@@ -7,11 +7,11 @@ mod support;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use support::{Server, until};
+use support::{Browser, Server, until};
 use tempfile::tempdir;
 
 const CLIENTS: [&str; 4] = ["module-websocket", "module-sse", "socket", "events"];
@@ -85,37 +85,6 @@ fn answer(socket: TcpStream, reports: &Mutex<Vec<Value>>) {
         "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{page}",
         page.len()
     );
-}
-
-struct Browser(Child);
-
-impl Browser {
-    /// Shows a page, with what pages have stored in this profile before.
-    fn show(profile: &Path, page: &str) -> Self {
-        let browser = Command::new("chromium")
-            .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
-            .args(["--no-first-run", "--disable-extensions", "--disable-background-networking"])
-            .arg(format!("--user-data-dir={}", profile.display()))
-            .arg("--remote-debugging-port=0")
-            .arg(page)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        Self(browser.expect("chromium has to be installed; scripts/test does it"))
-    }
-
-    /// Ends as a person ends it, so that it writes down what pages have stored.
-    fn close(mut self) {
-        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn publish(server: &Server, contents: std::ops::RangeInclusive<u64>) {

@@ -213,9 +213,7 @@ struct Nginx(Child);
 
 impl Nginx {
     fn start(directory: &Path, upstream: &str) -> (Self, String) {
-        let document = include_str!("../../../docs/doors.md");
-        let (_, settings) = document.split_once("```nginx\n").unwrap();
-        let (settings, _) = settings.split_once("```").unwrap();
+        let settings = &support::blocks("docs/doors.md", "nginx")[0];
         let settings = settings.replace("127.0.0.1:3365", upstream);
         // Free a moment ago.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -14,7 +14,7 @@ pub struct Client {
 }
 
 /// A Python that has what scripts/test installs.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let own = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("venv").join("bin/python");
     if own.exists() { own } else { "python3".into() }
 }

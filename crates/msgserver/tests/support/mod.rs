@@ -9,7 +9,9 @@
 
 mod application;
 pub mod authority;
+mod browser;
 mod clients;
+mod document;
 mod http;
 pub mod mqtt;
 mod redis;
@@ -28,7 +30,9 @@ use serde_json::{Value, json};
 
 pub use self::redis::Redis;
 pub use application::Application;
-pub use clients::Client;
+pub use browser::{Browser, Console};
+pub use clients::{Client, python};
+pub use document::{blocks, document};
 pub use http::{Answer, Http};
 pub use stream::{Stream, Tls, Way};
 
