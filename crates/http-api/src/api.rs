@@ -151,7 +151,8 @@ impl HttpApi {
     /// Answers until `stop` is done.
     pub async fn serve(self, listener: impl Into<Listener>, stop: impl Future<Output = ()> + Send + 'static) {
         let patience = self.patience;
-        let api = warp::any().map(move || self.clone());
+        let shared = Arc::new(self);
+        let api = warp::any().map(move || Arc::clone(&shared));
         let no_query = |_: Rejection| std::future::ready(Ok::<_, Rejection>((String::new(),)));
         let routes = warp::method()
             .and(warp::path::full())
@@ -161,7 +162,7 @@ impl HttpApi {
             .and(warp::ext::optional::<OnUpgrade>())
             .and(warp::body::stream())
             .and(api)
-            .then(|method, path, query, headers, line, upgrade, body, api: Self| async move {
+            .then(|method, path, query, headers, line, upgrade, body, api: Arc<Self>| async move {
                 #[cfg(not(feature = "websocket"))]
                 let _ = upgrade;
                 let head = Head {
