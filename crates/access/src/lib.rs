@@ -55,6 +55,7 @@ mod key_ring;
 mod key_text;
 mod offer;
 mod pattern;
+mod private_jwk;
 mod remote;
 mod revocation;
 mod revocations;

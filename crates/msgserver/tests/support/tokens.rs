@@ -65,6 +65,17 @@ impl KeyPair {
     pub fn jwk(&self, kid: &str) -> Value {
         serde_json::from_str(&make_token(&["jwk", self.private.to_str().unwrap(), kid])).unwrap()
     }
+
+    /// Both halves as a JWK.
+    pub fn private_jwk(&self, kid: &str) -> Value {
+        let text = make_token(&["private-jwk", self.algorithm, self.private.to_str().unwrap(), kid]);
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+/// Header and claims of a token, for who trusts the key of a JWK in a file.
+pub fn opened(algorithm: &str, jwk: &Path, token: &str) -> (Value, Value) {
+    serde_json::from_str(&make_token(&["open", algorithm, jwk.to_str().unwrap(), token])).unwrap()
 }
 
 /// A token of a secret that lies in a file.
