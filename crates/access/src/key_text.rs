@@ -49,12 +49,20 @@ impl Key {
     /// # Errors
     /// [`KeyError`] names the file if it cannot be read, and else what is wrong in it.
     pub fn read_file(path: &Path) -> Result<Vec<Self>, KeyError> {
-        let unreadable = |fault: String| KeyError::Unreadable { place: path.display().to_string(), fault };
-        let text = std::fs::read(path).map_err(|fault| unreadable(fault.to_string()))?;
-        if text.len() > MAX_KEYS_BYTES {
-            return Err(unreadable(format!("it is longer than {MAX_KEYS_BYTES} bytes")));
-        }
-        Self::read(&text).map_err(|fault| unreadable(fault.to_string()))
+        Self::read(&text_of(path)?).map_err(|fault| unreadable(path, fault))
+    }
+}
+
+fn unreadable(path: &Path, fault: impl std::fmt::Display) -> KeyError {
+    KeyError::Unreadable { place: path.display().to_string(), fault: fault.to_string() }
+}
+
+/// What stands in a file of keys.
+pub(crate) fn text_of(path: &Path) -> Result<Vec<u8>, KeyError> {
+    let text = std::fs::read(path).map_err(|fault| unreadable(path, fault))?;
+    match text.len() {
+        0..=MAX_KEYS_BYTES => Ok(text),
+        _ => Err(unreadable(path, format_args!("it is longer than {MAX_KEYS_BYTES} bytes"))),
     }
 }
 

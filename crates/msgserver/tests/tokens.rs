@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use support::tokens::{KeyPair, claims, confused, opened, seconds_from_now, sign_hs256, unsigned};
+use support::tokens::{KeyPair, api_key, claims, confused, opened, seconds_from_now, sign_hs256, unsigned};
 use support::*;
 
 const SECRET: &str = "a secret of thirty-two bytes or more";
@@ -466,20 +466,9 @@ fn the_application_decides_about_whom_it_is_asked_and_is_not_asked_twice() {
 #[test]
 fn api_keys_open_what_their_scopes_say() {
     let directory = tempfile::tempdir().unwrap();
-    let make = |name: &str, scopes: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_msgserver"));
-        command.args(["token", "--api-key", name]);
-        for scope in scopes {
-            command.args(["--scope", scope]);
-        }
-        let printed = String::from_utf8(command.output().unwrap().stdout).unwrap();
-        let (key, kept) = printed.trim_end().split_once('\n').unwrap();
-        assert!(!kept.contains(key));
-        (key.to_owned(), kept.to_owned())
-    };
-    let (publisher, one) = make("publisher", &["publish"]);
-    let (reader, two) = make("reader", &["read"]);
-    let (operator, three) = make("operator", &["operate", "read"]);
+    let (publisher, one) = api_key("publisher", &["publish"]);
+    let (reader, two) = api_key("reader", &["read"]);
+    let (operator, three) = api_key("operator", &["operate", "read"]);
     let flags = ["--api-keys", &one, "--api-keys", &two, "--api-keys", &three];
     let server = Server::start(directory.path(), &flags);
     let message = json!({"to": {"user": "ada"}, "content": 1}).to_string();

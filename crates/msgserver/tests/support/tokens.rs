@@ -93,6 +93,16 @@ pub fn unsigned(claims: &Value) -> String {
     make_token(&["sign", "none", "", &claims.to_string()])
 }
 
+/// A fresh API key, and what the server is told of it.
+pub fn api_key(name: &str, scopes: &[&str]) -> (String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_msgserver"));
+    command.args(["token", "--api-key", name]).args(scopes.iter().flat_map(|scope| ["--scope", scope]));
+    let printed = printed(&mut command);
+    let (key, kept) = printed.split_once('\n').unwrap();
+    assert!(!kept.contains(key));
+    (key.to_owned(), kept.to_owned())
+}
+
 /// So many seconds from now, or before it.
 pub fn seconds_from_now(seconds: i64) -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
