@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use crate::denied::is_over;
-use crate::{Access, ApiKey, Denied, Hook, Offer, Revocation, RevocationError, Revocations, Scope, Tokens};
+use crate::{
+    Access, ApiKey, ApiKeys, Denied, Hook, Offer, Revocation, RevocationError, Revocations, Scope, Tokens,
+};
 
 /// Everything that is asked of who wants in. One that nothing was given to asks nothing.
 #[derive(Debug, Default)]
 pub struct Gate {
     tokens: Option<Tokens>,
     hook: Option<Hook>,
-    keys: Vec<ApiKey>,
+    keys: Arc<ApiKeys>,
     revocations: Revocations,
 }
 
@@ -31,8 +33,8 @@ impl Gate {
 
     /// Takes API keys.
     #[must_use]
-    pub fn keys(mut self, keys: Vec<ApiKey>) -> Self {
-        self.keys = keys;
+    pub fn keys(mut self, keys: impl Into<ApiKeys>) -> Self {
+        self.keys = Arc::new(keys.into());
         self
     }
 
@@ -69,9 +71,8 @@ impl Gate {
 
     /// The API key that a text is.
     #[must_use]
-    pub fn key(&self, secret: &str) -> Option<&ApiKey> {
-        // All are looked at, so that the time tells nothing.
-        self.keys.iter().fold(None, |found, key| if key.is(secret) { Some(key) } else { found })
+    pub fn key(&self, secret: &str) -> Option<Arc<ApiKey>> {
+        self.keys.find(secret)
     }
 
     /// Whether an API key is for that.
@@ -141,8 +142,9 @@ impl Gate {
         outcome
     }
 
-    /// The keys of tokens are kept fresh, for as long as the gate lives.
+    /// The keys of tokens and those of a file are kept fresh, for as long as the gate lives.
     pub fn start(&self) {
+        tokio::spawn(Arc::clone(&self.keys).keep());
         if let Some(tokens) = &self.tokens {
             tokio::spawn(Arc::clone(tokens.keys()).keep());
         }

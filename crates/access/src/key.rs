@@ -6,6 +6,7 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 
+use crate::private_jwk::{P256, PrivatePart};
 use crate::{Algorithm, Claims, Denied, KeyError};
 
 /// The shortest secret, in bytes: as long as what HMAC-SHA256 gives (RFC 7518, 3.2). A shorter one can be guessed by
@@ -70,7 +71,7 @@ impl Key {
     }
 
     /// A JSON Web Key; nothing if it is none that tokens are signed with here, such as one for encryption.
-    pub(crate) fn jwk(jwk: Jwk) -> Option<Result<Self, KeyError>> {
+    pub(crate) fn jwk(jwk: Jwk, private: &PrivatePart) -> Option<Result<Self, KeyError>> {
         let algorithm = match &jwk.algorithm {
             AlgorithmParameters::RSA(_) => Algorithm::Rs256,
             AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => Algorithm::Es256,
@@ -86,7 +87,11 @@ impl Key {
                 all.iter().any(|one| matches!(one, KeyOperations::Verify | KeyOperations::Sign))
             });
         let kid = common.key_id.clone();
-        for_that.then(|| Self::checked(kid, algorithm, jwk))
+        for_that.then(|| {
+            let signs = private.signs(&jwk, algorithm);
+            let key = Self::checked(kid, algorithm, jwk)?;
+            Ok(Self { signs: signs?.or(key.signs), ..key })
+        })
     }
 
     /// A public key, or a secret, if it is one that can be relied on.
@@ -130,16 +135,10 @@ impl Key {
         self.algorithm
     }
 
-    /// Whether it can sign.
+    /// Whether it can sign, and so has to stay secret.
     #[must_use]
     pub const fn can_sign(&self) -> bool {
         self.signs.is_some()
-    }
-
-    /// Whether it is the kind of key that has to stay secret: who has it can make tokens.
-    #[must_use]
-    pub fn is_secret(&self) -> bool {
-        self.algorithm == Algorithm::Hs256
     }
 
     /// A token that says what the claims say.
@@ -177,8 +176,6 @@ impl Key {
 
 /// Whether a block of PEM has the curve P-256 in it: points of other curves can be as long.
 fn names_p256(block: &[u8]) -> bool {
-    /// 1.2.840.10045.3.1.7, as DER has it.
-    const P256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
     let body = block.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"-----"));
     let body: Vec<u8> = body.flatten().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     STANDARD.decode(body).is_ok_and(|der| der.windows(P256.len()).any(|bytes| bytes == P256))

@@ -50,11 +50,11 @@ pub enum KeyError {
     /// There are keys, and none of them is for tokens.
     #[error("there is no key for HS256, RS256, ES256 or EdDSA in it")]
     None,
-    /// A secret at an address that anybody could read.
-    #[error("there is a secret among the keys; only public keys are taken from an address")]
+    /// A secret or a private key at an address that anybody could read.
+    #[error("there is a secret or a private key among the keys; only public keys are taken from an address")]
     PublicSecret,
     /// A public key cannot sign.
-    #[error("the key is public; to sign takes the private one, as PEM, or a secret")]
+    #[error("the key is public; to sign takes the private one, as PEM or JWK, or a secret")]
     CannotSign,
     /// An algorithm that does not go with the key.
     #[error("the key is for {has} and not for {wanted}")]

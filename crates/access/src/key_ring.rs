@@ -4,14 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, RwLock};
-
+use crate::kept::{Kept, LOOK_EVERY};
 use crate::key_text::MAX_KEYS_BYTES;
 use crate::remote::{Address, Remote};
 use crate::{Key, KeyError};
-
-/// How often a file is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// An address is asked this often at most for a key that is not known, and again after it did not answer: tokens
 /// with made-up key names must not become a flood of questions.
@@ -34,11 +30,9 @@ pub enum KeySource {
 /// A source and what it gave last.
 struct Source {
     from: KeySource,
-    keys: RwLock<Arc<[Key]>>,
+    keys: Kept<Key>,
     /// When it was last asked.
     asked: tokio::sync::Mutex<Option<Instant>>,
-    /// What was wrong the last time: said once, and not each time.
-    fault: Mutex<Option<String>>,
 }
 
 /// The keys of all sources together. A source that gives nothing for a while, or something that is no key, leaves
@@ -60,8 +54,7 @@ impl KeyRing {
                 KeySource::File(path) => Key::read_file(path)?,
                 KeySource::Address(..) => Vec::new(),
             };
-            let (keys, asked, fault) = (RwLock::new(keys.into()), None.into(), None.into());
-            Ok(Source { from, keys, asked, fault })
+            Ok(Source { from, keys: Kept::new("the keys of tokens", keys), asked: None.into() })
         };
         let sources: Vec<_> = sources.into_iter().map(open).collect::<Result<_, KeyError>>()?;
         let has_address = sources.iter().any(|source| matches!(source.from, KeySource::Address(..)));
@@ -100,7 +93,7 @@ impl KeyRing {
             KeySource::File(path) => {
                 let path = path.clone();
                 let read = tokio::task::spawn_blocking(move || Key::read_file(&path)).await;
-                source.take(read.unwrap_or(Err(KeyError::None)));
+                source.keys.take(read.unwrap_or(Err(KeyError::None)));
                 LOOK_EVERY
             }
             KeySource::Address(address, every) => {
@@ -138,35 +131,12 @@ impl KeyRing {
             200 => Key::read_public(&answer.body).map_err(|fault| fault.to_string()),
             status => Err(format!("it answers {status}")),
         });
-        source.take(read.map_err(unreadable))
+        source.keys.take(read.map_err(unreadable))
     }
 
     /// The keys that count now.
     pub(crate) fn keys(&self) -> Vec<Arc<[Key]>> {
-        self.sources.iter().map(|source| Arc::clone(&source.keys.read())).collect()
-    }
-}
-
-impl Source {
-    fn take(&self, read: Result<Vec<Key>, KeyError>) -> bool {
-        let fault = read.as_ref().err().map(ToString::to_string);
-        let news = std::mem::replace(&mut *self.fault.lock(), fault.clone()) != fault;
-        match (read, fault) {
-            (Ok(keys), _) => {
-                if news {
-                    tracing::info!(keys = keys.len(), "the keys of tokens can be read again");
-                }
-                *self.keys.write() = keys.into();
-                true
-            }
-            (Err(_), fault) => {
-                if news {
-                    let fault = fault.unwrap_or_default();
-                    tracing::warn!(%fault, "the keys of tokens cannot be read; those that were stay in force");
-                }
-                false
-            }
-        }
+        self.sources.iter().map(|source| source.keys.now()).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::private_jwk::PrivatePart;
 use crate::{Key, KeyError};
 
 /// The longest file, or answer, that is read for keys.
@@ -40,7 +41,7 @@ impl Key {
     /// The public keys of a JWK or a JWKS.
     pub(crate) fn read_public(json: &[u8]) -> Result<Vec<Self>, KeyError> {
         let keys = json_keys(json)?;
-        if keys.iter().any(Self::is_secret) { Err(KeyError::PublicSecret) } else { Ok(keys) }
+        if keys.iter().any(Self::can_sign) { Err(KeyError::PublicSecret) } else { Ok(keys) }
     }
 
     /// The keys of a file.
@@ -48,12 +49,20 @@ impl Key {
     /// # Errors
     /// [`KeyError`] names the file if it cannot be read, and else what is wrong in it.
     pub fn read_file(path: &Path) -> Result<Vec<Self>, KeyError> {
-        let unreadable = |fault: String| KeyError::Unreadable { place: path.display().to_string(), fault };
-        let text = std::fs::read(path).map_err(|fault| unreadable(fault.to_string()))?;
-        if text.len() > MAX_KEYS_BYTES {
-            return Err(unreadable(format!("it is longer than {MAX_KEYS_BYTES} bytes")));
-        }
-        Self::read(&text).map_err(|fault| unreadable(fault.to_string()))
+        Self::read(&text_of(path)?).map_err(|fault| unreadable(path, fault))
+    }
+}
+
+fn unreadable(path: &Path, fault: impl std::fmt::Display) -> KeyError {
+    KeyError::Unreadable { place: path.display().to_string(), fault: fault.to_string() }
+}
+
+/// What stands in a file of keys.
+pub(crate) fn text_of(path: &Path) -> Result<Vec<u8>, KeyError> {
+    let text = std::fs::read(path).map_err(|fault| unreadable(path, fault))?;
+    match text.len() {
+        0..=MAX_KEYS_BYTES => Ok(text),
+        _ => Err(unreadable(path, format_args!("it is longer than {MAX_KEYS_BYTES} bytes"))),
     }
 }
 
@@ -75,14 +84,19 @@ struct KeySet {
 fn json_keys(text: &[u8]) -> Result<Vec<Key>, KeyError> {
     let json: Value = serde_json::from_slice(text)?;
     if json.get("keys").is_none() {
-        let key = Key::jwk(serde_json::from_value(json)?).ok_or(KeyError::None)??;
+        let private: PrivatePart = serde_json::from_value(json.clone())?;
+        let key = Key::jwk(serde_json::from_value(json)?, &private).ok_or(KeyError::None)??;
         return Ok(vec![key]);
     }
     let set: KeySet = serde_json::from_value(json)?;
     let mut keys = Vec::new();
     for jwk in set.keys {
         // Sets grow keys of kinds that nobody here has heard of.
-        let Some(key) = serde_json::from_value(jwk).ok().and_then(Key::jwk) else { continue };
+        let private = serde_json::from_value::<PrivatePart>(jwk.clone()).ok();
+        let public = serde_json::from_value(jwk).ok();
+        let Some(key) = public.zip(private).and_then(|(public, private)| Key::jwk(public, &private)) else {
+            continue;
+        };
         keys.push(key?);
     }
     if keys.is_empty() { Err(KeyError::None) } else { Ok(keys) }

@@ -23,6 +23,7 @@ mod id;
 mod message;
 mod name;
 mod priority;
+mod properties;
 mod receipt;
 #[cfg(feature = "simulation")]
 pub mod simulation;
@@ -35,6 +36,7 @@ pub use id::{InvalidId, MessageId, Seq, SessionId};
 pub use message::Message;
 pub use name::{CollapseKey, DeviceId, InvalidName, MAX_NAME_BYTES, UserId};
 pub use priority::{InvalidPriority, Priority};
+pub use properties::Properties;
 pub use receipt::{Receipt, Stage, Step};
 pub use target::Target;
 pub use timestamp::{InvalidTimestamp, Timestamp};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CollapseKey, Content, MessageId, Priority, Timestamp, Topic};
+use crate::{CollapseKey, Content, MessageId, Priority, Properties, Timestamp, Topic};
 
 /// A message that was accepted, without whom it is for: one message can be in many inboxes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct Message {
     /// What it is about, if a newer one about the same takes its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collapse_key: Option<CollapseKey>,
+    /// What was said beside the content, if it was published over MQTT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub properties: Option<Box<Properties>>,
 }
 
 impl Message {
@@ -39,7 +42,14 @@ impl Message {
             expires_at: None,
             priority: Priority::default(),
             collapse_key: None,
+            properties: None,
         }
+    }
+
+    /// How many bytes it says: its content, as JSON, and what was said beside it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.content.as_json().len() + self.properties.as_ref().map_or(0, |properties| properties.bytes())
     }
 
     /// Whether its time is over at `now`.

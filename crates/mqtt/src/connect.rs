@@ -180,7 +180,7 @@ mod tests {
         let will = read.will.unwrap();
         assert_eq!((will.delay, will.publish.expiry, will.publish.retain), (7, Some(9), true));
         assert_eq!((&*will.publish.topic, will.publish.qos), ("t/a", Qos::AtLeastOnce));
-        assert!(will.publish.is_text);
+        assert_eq!(will.publish.is_text, Some(true));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use bytes::{BufMut, BytesMut};
 
 use crate::Version;
-use crate::writer::{properties, text, varying};
+use crate::writer::{binary, properties, text, varying};
 
 /// A message for a client.
 #[derive(Debug, Clone, Copy)]
@@ -22,9 +22,15 @@ pub struct Delivered<'a> {
     pub retained: bool,
     /// For how many seconds it is worth something. For clients of 5, as all that follows.
     pub expiry: Option<u32>,
-    /// What the payload is, if it is no plain text.
+    /// Whether the payload is UTF-8, or need not be; nothing to say neither.
+    pub is_text: Option<bool>,
+    /// What the payload is.
     pub content_type: Option<&'a str>,
-    /// What else is known of it.
+    /// Where an answer is to be published.
+    pub response_topic: Option<&'a str>,
+    /// What an answer has to bring along.
+    pub correlation: Option<&'a [u8]>,
+    /// What else is known of it, as user properties.
     pub about: &'a [(&'a str, &'a str)],
 }
 
@@ -51,8 +57,9 @@ impl Delivered<'_> {
 
     fn properties(&self) -> BytesMut {
         let mut out = BytesMut::with_capacity(96);
-        // Whatever is sent is UTF-8: a text, or JSON.
-        out.put_slice(&[0x01, 1]);
+        if let Some(is_text) = self.is_text {
+            out.put_slice(&[0x01, u8::from(is_text)]);
+        }
         if let Some(seconds) = self.expiry {
             out.put_u8(0x02);
             out.put_u32(seconds);
@@ -60,6 +67,14 @@ impl Delivered<'_> {
         if let Some(content_type) = self.content_type {
             out.put_u8(0x03);
             text(content_type, &mut out);
+        }
+        if let Some(topic) = self.response_topic {
+            out.put_u8(0x08);
+            text(topic, &mut out);
+        }
+        if let Some(correlation) = self.correlation {
+            out.put_u8(0x09);
+            binary(correlation, &mut out);
         }
         for (name, value) in self.about {
             out.put_u8(0x26);
@@ -83,14 +98,17 @@ mod tests {
             again: true,
             retained: false,
             expiry: Some(5),
+            is_text: Some(true),
             content_type: None,
+            response_topic: Some("t/b"),
+            correlation: Some(&[1, 2]),
             about: &[("seq", "7")],
         };
         let (mut old, mut new) = (Vec::new(), Vec::new());
         message.encode(Version::V311, &mut old);
         assert_eq!(old, b"\x3a\x09\0\x03t/a\0\x07hi");
         message.encode(Version::V5, &mut new);
-        assert_eq!(new, b"\x3a\x1a\0\x03t/a\0\x07\x10\x01\x01\x02\0\0\0\x05\x26\0\x03seq\0\x017hi");
+        assert_eq!(new, b"\x3a\x25\0\x03t/a\0\x07\x1b\x01\x01\x02\0\0\0\x05\x08\0\x03t/b\x09\0\x02\x01\x02\x26\0\x03seq\0\x017hi");
         let (notice, mut out) = (Delivered { packet: None, retained: true, ..message }, Vec::new());
         notice.encode(Version::V311, &mut out);
         assert_eq!(out, b"\x31\x07\0\x03t/ahi");

@@ -142,7 +142,10 @@ mod tests {
         assert!(old.retain && old.again && old.packet == NonZeroU16::new(7));
         let new = b"\x30\x15\0\x03all\x0d\x02\0\0\0\x05\x03\0\x03a/b\x01\x01hi";
         let Packet::Publish(new) = whole(new, Version::V5) else { panic!() };
-        assert_eq!((new.expiry, new.content_type.as_deref(), new.is_text), (Some(5), Some("a/b"), true));
+        assert_eq!(
+            (new.expiry, new.content_type.as_deref(), new.is_text),
+            (Some(5), Some("a/b"), Some(true))
+        );
         assert_eq!((&new.payload[..], new.packet), (&b"hi"[..], None));
     }
 

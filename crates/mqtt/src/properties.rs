@@ -2,6 +2,8 @@
 
 use std::num::{NonZeroU16, NonZeroU32};
 
+use bytes::Bytes;
+
 use crate::reader::Reader;
 use crate::{Fault, Version};
 
@@ -79,9 +81,11 @@ pub(crate) const OF_DISCONNECT: Allowed =
 /// What the properties of a packet say, as far as a server has use for it; the others are read over.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Properties {
-    pub(crate) is_text: bool,
+    pub(crate) is_text: Option<bool>,
     pub(crate) message_expiry: Option<u32>,
     pub(crate) content_type: Option<String>,
+    pub(crate) response_topic: Option<String>,
+    pub(crate) correlation: Option<Bytes>,
     pub(crate) subscription_id: Option<u32>,
     pub(crate) session_expiry: Option<u32>,
     pub(crate) authentication_method: Option<String>,
@@ -90,6 +94,7 @@ pub(crate) struct Properties {
     pub(crate) receive_maximum: Option<NonZeroU16>,
     pub(crate) topic_alias: Option<u16>,
     pub(crate) packet_size: Option<NonZeroU32>,
+    pub(crate) user: Vec<(String, String)>,
 }
 
 impl Properties {
@@ -127,7 +132,7 @@ impl Properties {
             _ => Err(Fault::Value(id)),
         };
         match id {
-            PAYLOAD_FORMAT => self.is_text = yes_or_no(from.byte(what)?)?,
+            PAYLOAD_FORMAT => self.is_text = Some(yes_or_no(from.byte(what)?)?),
             MESSAGE_EXPIRY => self.message_expiry = Some(from.four(what)?),
             CONTENT_TYPE => self.content_type = Some(from.text(what)?),
             RESPONSE_TOPIC => {
@@ -135,8 +140,10 @@ impl Properties {
                 if topic.is_empty() || topic.contains(['+', '#']) {
                     return Err(Fault::Value(id));
                 }
+                self.response_topic = Some(topic);
             }
-            CORRELATION | AUTHENTICATION => drop(from.binary(what)?),
+            CORRELATION => self.correlation = Some(from.binary(what)?),
+            AUTHENTICATION => drop(from.binary(what)?),
             SUBSCRIPTION_ID => {
                 let number = from.varying(what)?;
                 self.subscription_id = Some((number > 0).then_some(number).ok_or(Fault::Value(id))?);
@@ -153,10 +160,7 @@ impl Properties {
             }
             TOPIC_ALIAS_MAXIMUM => drop(from.two(what)?),
             TOPIC_ALIAS => self.topic_alias = Some(from.two(what)?),
-            USER_PROPERTY => {
-                from.text(what)?;
-                from.text(what)?;
-            }
+            USER_PROPERTY => self.user.push((from.text(what)?, from.text(what)?)),
             _ => {
                 let most = NonZeroU32::new(from.four(what)?).ok_or(Fault::Value(id))?;
                 self.packet_size = Some(most);

@@ -27,14 +27,41 @@ pub struct Publish {
     pub expiry: Option<u32>,
     /// What the payload is.
     pub content_type: Option<String>,
-    /// Whether the client says that the payload is UTF-8.
-    pub is_text: bool,
+    /// Whether the client says that the payload is UTF-8, or that it need not be; nothing if it says neither.
+    pub is_text: Option<bool>,
+    /// Where an answer is to be published.
+    pub response_topic: Option<String>,
+    /// What an answer has to bring along.
+    pub correlation: Option<Bytes>,
+    /// Names and values, in their order.
+    pub user: Vec<(String, String)>,
 }
 
 impl Publish {
     pub(crate) fn new(topic: String, payload: Bytes, qos: Qos, retain: bool, properties: Properties) -> Self {
-        let Properties { message_expiry: expiry, content_type, is_text, .. } = properties;
-        Self { topic, payload, qos, retain, again: false, packet: None, expiry, content_type, is_text }
+        let Properties {
+            message_expiry: expiry,
+            content_type,
+            is_text,
+            response_topic,
+            correlation,
+            user,
+            ..
+        } = properties;
+        Self {
+            topic,
+            payload,
+            qos,
+            retain,
+            again: false,
+            packet: None,
+            expiry,
+            content_type,
+            is_text,
+            response_topic,
+            correlation,
+            user,
+        }
     }
 
     pub(crate) fn read(flags: u8, mut from: Reader, version: Version) -> Result<Self, Fault> {

@@ -27,6 +27,13 @@ pub(crate) fn text(text: &str, out: &mut BytesMut) {
     out.put_slice(&text.as_bytes()[..length]);
 }
 
+/// Appends bytes, of which a packet has brought no more than another can say.
+pub(crate) fn binary(bytes: &[u8], out: &mut BytesMut) {
+    let bytes = &bytes[..bytes.len().min(MOST)];
+    out.put_u16(bytes.len() as u16);
+    out.put_slice(bytes);
+}
+
 /// Appends properties with their length.
 pub(crate) fn properties(properties: &[u8], out: &mut BytesMut) {
     varying(properties.len(), out);

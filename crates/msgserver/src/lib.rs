@@ -34,8 +34,8 @@ pub use builder::{BuildError, Server, ServerBuilder};
 pub use choice::{Choice, Encryption};
 pub use door::Door;
 pub use msgserver_access::{
-    Access, Address, ApiKey, Claims, Denied, Gate, Hook, Key, KeyError, KeyRing, KeySource, PublishRight,
-    Revocation, RevocationError, Revocations, Scope, TokenRules, Tokens, TopicPattern,
+    Access, Address, ApiKey, ApiKeys, Claims, Denied, Gate, Hook, Key, KeyError, KeyRing, KeySource,
+    PublishRight, Revocation, RevocationError, Revocations, Scope, TokenRules, Tokens, TopicPattern,
 };
 pub use msgserver_handshake::{HandshakeError, ServerKey};
 #[cfg(feature = "http")]

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use support::tokens::{KeyPair, claims, confused, seconds_from_now, sign_hs256, unsigned};
+use support::tokens::{KeyPair, api_key, claims, confused, opened, seconds_from_now, sign_hs256, unsigned};
 use support::*;
 
 const SECRET: &str = "a secret of thirty-two bytes or more";
@@ -197,6 +197,57 @@ fn what_the_program_s_own_token_command_makes_is_taken_and_its_claims_hold() {
     ] {
         let (code, _, fault) = mint(arguments);
         assert!(code == Some(2) && fault.contains(word), "{arguments:?}: {fault}");
+    }
+}
+
+#[test]
+fn a_private_jwk_signs_as_a_key_in_pem_does_and_what_is_damaged_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let file = at.join("key.json");
+    let write = |json: &Value| std::fs::write(&file, json.to_string()).unwrap();
+    let mint = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_msgserver"));
+        command.args(["token", "--user", "ada", "--jti", "17", "--key"]).arg(&file);
+        let output = command.output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code(), said.trim_end().to_owned())
+    };
+    for algorithm in ["RS256", "ES256", "EdDSA"] {
+        let pair = KeyPair::make(at, algorithm, algorithm);
+        let jwk = pair.private_jwk("the-key");
+        // A set has other keys as well: the first that can sign does.
+        let public = KeyPair::make(at, "public", "RS256").jwk("public");
+        for json in [jwk.clone(), json!({"keys": [{"kty": "new"}, public, jwk]})] {
+            write(&json);
+            let (code, token) = mint();
+            assert_eq!(code, Some(0), "{algorithm}: {token}");
+            write(&jwk);
+            let (header, claims) = opened(algorithm, &file, &token);
+            assert_eq!((&header["alg"], &header["kid"]), (&json!(algorithm), &json!("the-key")));
+            assert_eq!((&claims["sub"], &claims["jti"]), (&json!("ada"), &json!("17")));
+        }
+        // And a server that has the public half takes it.
+        let (_, token) = mint();
+        let key = pair.public.to_str().unwrap();
+        let server = Server::start(at, &["--store", "memory", "--tokens-key-file", key]);
+        assert_eq!(answer(&server, &token), "ada");
+
+        let other = KeyPair::make(at, "other", algorithm).private_jwk("other");
+        let with = |name: &str, value: &Value| {
+            let mut changed = jwk.clone();
+            changed[name] = value.clone();
+            changed
+        };
+        let mut damaged = vec![with("d", &other["d"]), with("d", &json!("AAAA")), with("d", &json!("%"))];
+        if algorithm == "RS256" {
+            damaged.extend([with("q", &other["q"]), with("qi", &Value::Null), with("oth", &json!([]))]);
+        }
+        for jwk in damaged {
+            write(&jwk);
+            let (code, said) = mint();
+            assert!(code == Some(2) && said.contains("damaged"), "{jwk}: {said}");
+        }
     }
 }
 
@@ -415,20 +466,9 @@ fn the_application_decides_about_whom_it_is_asked_and_is_not_asked_twice() {
 #[test]
 fn api_keys_open_what_their_scopes_say() {
     let directory = tempfile::tempdir().unwrap();
-    let make = |name: &str, scopes: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_msgserver"));
-        command.args(["token", "--api-key", name]);
-        for scope in scopes {
-            command.args(["--scope", scope]);
-        }
-        let printed = String::from_utf8(command.output().unwrap().stdout).unwrap();
-        let (key, kept) = printed.trim_end().split_once('\n').unwrap();
-        assert!(!kept.contains(key));
-        (key.to_owned(), kept.to_owned())
-    };
-    let (publisher, one) = make("publisher", &["publish"]);
-    let (reader, two) = make("reader", &["read"]);
-    let (operator, three) = make("operator", &["operate", "read"]);
+    let (publisher, one) = api_key("publisher", &["publish"]);
+    let (reader, two) = api_key("reader", &["read"]);
+    let (operator, three) = api_key("operator", &["operate", "read"]);
     let flags = ["--api-keys", &one, "--api-keys", &two, "--api-keys", &three];
     let server = Server::start(directory.path(), &flags);
     let message = json!({"to": {"user": "ada"}, "content": 1}).to_string();
@@ -513,10 +553,7 @@ fn a_door_to_the_network_counts_as_guarded_where_tokens_are_asked_for() {
 
 /// The blocks of a language in docs/tokens.md.
 fn examples(language: &str) -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/tokens.md");
-    let text = std::fs::read_to_string(path).unwrap();
-    let fence = format!("```{language}\n");
-    text.split(&fence).skip(1).map(|block| block.split("```").next().unwrap().to_owned()).collect()
+    blocks("docs/tokens.md", language)
 }
 
 #[test]

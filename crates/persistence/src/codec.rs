@@ -7,7 +7,7 @@ const VERSION: u8 = 1;
 
 pub(crate) fn encode(message: &Message) -> Result<Vec<u8>, rmp_serde::encode::Error> {
     // What stands beside the content is seldom longer.
-    let mut bytes = Vec::with_capacity(message.content.as_json().len() + 192);
+    let mut bytes = Vec::with_capacity(message.bytes() + 192);
     bytes.push(VERSION);
     rmp_serde::encode::write_named(&mut bytes, message)?;
     Ok(bytes)

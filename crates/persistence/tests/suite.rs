@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use msgserver_message::{
-    CollapseKey, Content, DeviceId, Message, MessageId, Priority, Receipt, Seq, Stage, Step, Timestamp,
-    Topic, TopicFilter, UserId,
+    CollapseKey, Content, DeviceId, Message, MessageId, Priority, Properties, Receipt, Seq, Stage, Step,
+    Timestamp, Topic, TopicFilter, UserId,
 };
 use msgserver_persistence::{
     Append, Appended, Cancelled, Due, Entry, IfFull, Inbox, InboxLimit, Limits, MemoryStore, Recipients,
@@ -31,6 +31,18 @@ fn user(name: &str) -> UserId {
 
 fn device(name: &str) -> DeviceId {
     DeviceId::new(name).unwrap()
+}
+
+/// All that can be said beside a content.
+fn properties() -> Option<Box<Properties>> {
+    Some(Box::new(Properties {
+        at_most_once: true,
+        is_text: Some(false),
+        content_type: Some("text/csv".to_owned()),
+        response_topic: Some("t/answers".to_owned()),
+        correlation: Some(vec![0, 255]),
+        user: vec![("b".to_owned(), "1".to_owned()), ("a".to_owned(), String::new())],
+    }))
 }
 
 fn message(text: &str) -> Message {

@@ -37,9 +37,16 @@ impl Choice {
     /// How sure a message is to be; nothing if it is not wanted. What is of a topic is followed under `following`, the
     /// surest of which counts.
     pub(crate) fn guarantee(&self, message: &Message, following: &[TopicFilter]) -> Option<Guarantee> {
-        let Some(topic) = &message.topic else { return self.inbox };
-        let fitting = following.iter().filter(|filter| filter.fits(topic));
-        fitting.map(|filter| self.of_topics(filter)).max()
+        let chosen = match &message.topic {
+            None => self.inbox,
+            Some(topic) => {
+                let fitting = following.iter().filter(|filter| filter.fits(topic));
+                fitting.map(|filter| self.of_topics(filter)).max()
+            }
+        };
+        // No surer than it was published.
+        let is_once = message.properties.as_ref().is_some_and(|properties| properties.at_most_once);
+        if is_once { chosen.and(Some(Guarantee::AtMostOnce)) } else { chosen }
     }
 
     /// How sure messages are that are followed under a filter.
@@ -59,7 +66,7 @@ impl Choice {
 
 #[cfg(test)]
 mod tests {
-    use msgserver_message::{Content, Topic};
+    use msgserver_message::{Content, Properties, Topic};
 
     use super::*;
 
@@ -77,6 +84,9 @@ mod tests {
             message.topic = Some(Topic::new(topic).unwrap());
             assert_eq!(choice.guarantee(&message, &following), guarantee, "{topic}");
         }
+        message.topic = Some(Topic::new("a/b").unwrap());
+        message.properties = Some(Box::new(Properties { at_most_once: true, ..Properties::default() }));
+        assert_eq!(choice.guarantee(&message, &following), Some(Guarantee::AtMostOnce));
         choice.choose_topics(&filter("a/+"), Guarantee::AtLeastOnce);
         assert!(choice.at_most_once.is_empty());
     }

@@ -48,7 +48,7 @@ pub enum CloseReason {
         /// What was wrong, for people.
         detail: String,
     },
-    /// Nothing was heard for two heartbeats.
+    /// Nothing was heard for as long as it may be silent: two heartbeats, or what it has agreed on with its door.
     HeartbeatMissed,
     /// The same device has connected again.
     Replaced,
@@ -71,7 +71,7 @@ impl fmt::Display for CloseReason {
             Self::Failed(kind) => write!(f, "the connection failed: {kind}"),
             Self::SlowConsumer => f.write_str("the client does not read what is sent to it"),
             Self::BadFrame { detail, .. } => f.write_str(detail),
-            Self::HeartbeatMissed => f.write_str("nothing was heard for two heartbeats"),
+            Self::HeartbeatMissed => f.write_str("nothing was heard for as long as the client may be silent"),
             Self::Replaced => f.write_str("the same device has connected again"),
             Self::Complete => f.write_str("the answer is complete"),
             Self::Dismissed => f.write_str("closed by an operator"),

@@ -89,7 +89,7 @@ impl Notice {
 
     /// About how many bytes it is in each encoding.
     pub(crate) fn len(&self) -> usize {
-        self.message.content.as_json().len()
+        self.message.bytes()
     }
 
     /// The payload for encrypted sessions.

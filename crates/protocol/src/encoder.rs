@@ -125,7 +125,7 @@ impl Encoder {
     /// # Errors
     /// [`EncodeError`] if the serializer has no form for it.
     pub fn payload(&self, delivery: &Delivery<'_>) -> Result<Vec<u8>, EncodeError> {
-        let mut payload = Vec::with_capacity(delivery.message.content.as_json().len() + 128);
+        let mut payload = Vec::with_capacity(delivery.message.bytes() + 128);
         self.protocol.payload(delivery, &*self.serializer, &mut payload)?;
         Ok(payload)
     }

@@ -98,7 +98,16 @@ impl Protocol for Mqtt {
                 u32::try_from(left.div_ceil(1000)).unwrap_or(u32::MAX)
             });
         }
-        let about: Vec<(&str, &str)> = about.iter().map(|(name, value)| (*name, &**value)).collect();
+        let said = message.properties.as_deref();
+        let own = about.iter().map(|(name, value)| (*name, &**value));
+        let user = said.iter().flat_map(|said| &said.user).map(|(name, value)| (&**name, &**value));
+        // The server's own stand first, so that whoever looks for them finds no publisher's.
+        let about: Vec<(&str, &str)> = own.chain(user).collect();
+        // What did not come over MQTT is UTF-8 in any case: a text, or JSON.
+        let (is_text, content_type) = match said {
+            Some(said) => (said.is_text, said.content_type.as_deref()),
+            None => (Some(true), text.is_none().then_some("application/json")),
+        };
         let packet = delivery.seq.filter(|_| !delivery.at_most_once).map(packet_of);
         Delivered {
             topic,
@@ -107,7 +116,10 @@ impl Protocol for Mqtt {
             again: delivery.redelivered,
             retained: delivery.retained,
             expiry,
-            content_type: text.is_none().then_some("application/json"),
+            is_text,
+            content_type,
+            response_topic: said.and_then(|said| said.response_topic.as_deref()),
+            correlation: said.and_then(|said| said.correlation.as_deref()),
             about: &about,
         }
         .encode(self.0, out);

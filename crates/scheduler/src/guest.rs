@@ -76,7 +76,7 @@ impl Core {
             return Ok(Guest { may_publish: true, ..Guest::new(user, device) });
         }
         if let Some(key) = self.settings.gate.key(shown) {
-            return with_key(key, user, device, peer.address);
+            return with_key(&key, user, device, peer.address);
         }
         let text = user.as_ref().map_or_else(|| shown.to_owned(), |user| format!("{user};{shown}"));
         let token = token.as_deref();

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use msgserver_message::{
-    CollapseKey, Content, InvalidContent, MAX_CONTENT_BYTES, MessageId, Priority, Stage, Target, Timestamp,
-    Topic, UserId,
+    CollapseKey, Content, InvalidContent, MAX_CONTENT_BYTES, MessageId, Priority, Properties, Stage, Target,
+    Timestamp, Topic, UserId,
 };
 use msgserver_persistence::IfFull;
 use serde::Deserialize;
@@ -31,6 +31,8 @@ pub struct Publication {
     pub store: Option<bool>,
     /// What happens when an inbox is full.
     pub if_full: IfFull,
+    /// What is said beside the content, if it is published over MQTT.
+    pub properties: Option<Box<Properties>>,
 }
 
 impl Publication {
@@ -47,6 +49,7 @@ impl Publication {
             collapse_key: None,
             store: None,
             if_full: IfFull::default(),
+            properties: None,
         }
     }
 
@@ -75,6 +78,7 @@ impl Publication {
                 Full::DropOldest => IfFull::DropOldest,
                 Full::Refuse => IfFull::Refuse,
             },
+            properties: None,
         })
     }
 }

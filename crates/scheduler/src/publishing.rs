@@ -183,8 +183,9 @@ impl Core {
         if bytes > MAX_CONTENT_BYTES {
             return Err(PublishError::TooLong { bytes, limit: MAX_CONTENT_BYTES });
         }
-        let taken = Arc::new(self.intake.take(bytes)?);
         let mut message = Message::new(publication.content);
+        message.properties = publication.properties;
+        let taken = Arc::new(self.intake.take(message.bytes())?);
         let check_id = publication.id.is_some();
         message.id = publication.id.unwrap_or(message.id);
         message.priority = publication.priority;

@@ -177,7 +177,7 @@ pub(crate) fn announce(configuration: &Configuration, doors: &[OpenDoor]) {
         };
         let key = match configuration.api_key {
             Some(_) => "--api-key SECRET ",
-            None if !configuration.api_keys.is_empty() => "--api-key KEY ",
+            None if configuration.has_api_keys() => "--api-key KEY ",
             None if configuration.tokens.ask() => "--api-key TOKEN ",
             None => "",
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use msgserver::{Gate, Hook, Key, KeyError, KeyRing, KeySource, Revocations, Tokens};
+use msgserver::{ApiKeys, Gate, Hook, Key, KeyError, KeyRing, KeySource, Revocations, Tokens};
 
 use super::Fault;
 use super::configuration::{Configuration, TokenSettings};
@@ -10,7 +10,13 @@ use super::configuration::{Configuration, TokenSettings};
 /// The gate of a server whose data directory is its own.
 pub(crate) fn build(configuration: &Configuration) -> Result<Gate, Fault> {
     let settings = &configuration.tokens;
-    let mut gate = Gate::default().keys(configuration.api_keys.clone());
+    let mut api_keys = ApiKeys::from(configuration.api_keys.clone());
+    if let Some(path) = &configuration.api_keys_file {
+        api_keys = api_keys
+            .with_file(path.clone())
+            .map_err(|fault| Fault::Failed(format!("api_keys_file: {fault}")))?;
+    }
+    let mut gate = Gate::default().keys(api_keys);
     if settings.has_key() {
         let keys = KeyRing::open(sources(settings)?)
             .map_err(|fault| Fault::Failed(format!("tokens.key_file: {fault}")))?;

@@ -1,8 +1,8 @@
 //! The last message of a topic (sections 3.3.1.3 and 3.8.3.1).
 
 use crate::support::mqtt::Version::V5;
-use crate::support::mqtt::{Connect, Mqtt, VERSIONS, publish_with};
-use crate::{server, subscriber};
+use crate::support::mqtt::{Connect, Mqtt, VERSIONS, Will, publish_with};
+use crate::{clients, server, subscriber};
 
 fn publish_retained(mqtt: &mut Mqtt, topic: &str, payload: &str) {
     mqtt.say(&publish_with(mqtt.version, 3, 7, topic, &[], payload.as_bytes()));
@@ -110,5 +110,42 @@ fn what_is_retained_outlives_a_kill() {
     for version in VERSIONS {
         let mut mqtt = subscriber(&server, version, "ada", &[("t/a", 1)]);
         assert_eq!(mqtt.take(), "x");
+    }
+}
+
+/// [MQTT-3.3.1-10], [MQTT-3.3.1-11], of 5 [MQTT-3.3.1-6], [MQTT-3.3.1-7]: an empty one comes to who follows, and leaves
+/// nothing for who comes later.
+#[test]
+fn an_empty_message_takes_away_what_was_retained() {
+    for version in VERSIONS {
+        let (_directory, server) = server(&[]);
+        let mut publisher = Mqtt::connect(&server, &Connect::new(version, "eve", "shell"));
+        let mut early = subscriber(&server, version, "ada", &[("t/a", 1)]);
+        for payload in ["x", ""] {
+            publish_retained(&mut publisher, "t/a", payload);
+            assert_eq!(early.take(), payload);
+        }
+        let mut late = subscriber(&server, version, "dan", &[("t/a", 1)]);
+        late.assert_no_message();
+    }
+}
+
+/// [MQTT-3.3.1-5]: what would be retained nowhere is not taken in silence.
+#[test]
+fn what_cannot_be_retained_is_refused() {
+    let (_directory, server) = server(&[]);
+    for topic in ["all", "to/ada"] {
+        let [mut old, mut new] = clients(&server);
+        new.say(&publish_with(V5, 3, 7, topic, &[], b"x"));
+        assert_eq!(new.puback(), 0x83);
+        new.say(&publish_with(V5, 1, 0, topic, &[], b"x"));
+        assert_eq!(new.end(), Some(0x83));
+        old.say(&publish_with(old.version, 3, 7, topic, &[], b"x"));
+        assert_eq!(old.end(), None);
+        for version in VERSIONS {
+            let will = Will { retain: true, ..Will::new(topic, "gone") };
+            let connect = Connect::new(version, "ada", "phone").with_will(will);
+            assert_eq!(Mqtt::try_connect(&server, &connect).1.code, version.either(3, 0x83));
+        }
     }
 }

@@ -178,6 +178,14 @@ fn no_local_is_refused() {
     assert_eq!(mqtt.subscribe(&[("t/a", 0x05)]), [0x83]);
 }
 
+/// [MQTT-3.3.1-13] of 5: nor does it know whether a message was to be retained.
+#[test]
+fn retain_as_published_is_refused() {
+    let (_directory, server) = server(&[]);
+    let [_, mut mqtt] = clients(&server);
+    assert_eq!(mqtt.subscribe(&[("t/a", 0x09), ("t/b", 0x01)]), [0x83, 1]);
+}
+
 /// [MQTT-3.8.3-4] of 5
 #[test]
 fn no_local_does_not_go_with_a_shared_subscription() {

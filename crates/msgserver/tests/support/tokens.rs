@@ -65,6 +65,17 @@ impl KeyPair {
     pub fn jwk(&self, kid: &str) -> Value {
         serde_json::from_str(&make_token(&["jwk", self.private.to_str().unwrap(), kid])).unwrap()
     }
+
+    /// Both halves as a JWK.
+    pub fn private_jwk(&self, kid: &str) -> Value {
+        let text = make_token(&["private-jwk", self.algorithm, self.private.to_str().unwrap(), kid]);
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+/// Header and claims of a token, for who trusts the key of a JWK in a file.
+pub fn opened(algorithm: &str, jwk: &Path, token: &str) -> (Value, Value) {
+    serde_json::from_str(&make_token(&["open", algorithm, jwk.to_str().unwrap(), token])).unwrap()
 }
 
 /// A token of a secret that lies in a file.
@@ -80,6 +91,16 @@ pub fn confused(public: &Path, claims: &Value) -> String {
 /// A token that nobody has signed.
 pub fn unsigned(claims: &Value) -> String {
     make_token(&["sign", "none", "", &claims.to_string()])
+}
+
+/// A fresh API key, and what the server is told of it.
+pub fn api_key(name: &str, scopes: &[&str]) -> (String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_msgserver"));
+    command.args(["token", "--api-key", name]).args(scopes.iter().flat_map(|scope| ["--scope", scope]));
+    let printed = printed(&mut command);
+    let (key, kept) = printed.split_once('\n').unwrap();
+    assert!(!kept.contains(key));
+    (key.to_owned(), kept.to_owned())
 }
 
 /// So many seconds from now, or before it.

@@ -160,7 +160,7 @@ impl<T: Rows> Reading<'_, T> {
             })?;
             let Some(first) = numbers.iter().rev().take(of_each).next_back() else { continue };
             for entry in self.published(&topic, Seq::new(first - 1), of_each)? {
-                bytes += entry.message.content.as_json().len();
+                bytes += entry.message.bytes();
                 all.push(entry);
             }
             if bytes >= PAGE_BYTES {

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use msgserver_message::{
-    CollapseKey, Content, DeviceId, Message, MessageId, Priority, Seq, Step, Timestamp, Topic, TopicFilter,
-    UserId,
+    CollapseKey, Content, DeviceId, Message, MessageId, Priority, Properties, Seq, Step, Timestamp, Topic,
+    TopicFilter, UserId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -184,21 +184,23 @@ struct Whole {
     priority: Priority,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     collapse_key: Option<CollapseKey>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    properties: Option<Box<Properties>>,
 }
 
 impl Whole {
     fn of(message: Message) -> Result<Self, StoreError> {
-        let Message { id, content, sent_at, topic, expires_at, priority, collapse_key } = message;
+        let Message { id, content, sent_at, topic, expires_at, priority, collapse_key, properties } = message;
         // A line end in JSON can only be white space, and any other white space means the same.
         let text = content.as_json().replace(['\n', '\r'], " ");
         let content = RawValue::from_string(text).map_err(corrupt)?;
-        Ok(Self { id, content, sent_at, topic, expires_at, priority, collapse_key })
+        Ok(Self { id, content, sent_at, topic, expires_at, priority, collapse_key, properties })
     }
 
     fn into_message(self) -> Result<Message, StoreError> {
-        let Self { id, content, sent_at, topic, expires_at, priority, collapse_key } = self;
+        let Self { id, content, sent_at, topic, expires_at, priority, collapse_key, properties } = self;
         let content = Content::from_json(content.get()).map_err(corrupt)?;
-        Ok(Message { id, content, sent_at, topic, expires_at, priority, collapse_key })
+        Ok(Message { id, content, sent_at, topic, expires_at, priority, collapse_key, properties })
     }
 }
 

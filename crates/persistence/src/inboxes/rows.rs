@@ -192,7 +192,7 @@ pub(crate) struct Head {
     /// When it came into the inbox: a scheduled message was published long before.
     pub(crate) placed: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
-    /// Bytes of the content.
+    /// Bytes of what it says.
     pub(crate) bytes: u32,
 }
 
@@ -206,7 +206,7 @@ impl Head {
             id: message.id,
             placed,
             expires_at: message.expires_at,
-            bytes: u32::try_from(message.content.as_json().len()).unwrap_or(u32::MAX),
+            bytes: u32::try_from(message.bytes()).unwrap_or(u32::MAX),
         }
     }
 

@@ -200,7 +200,7 @@ impl Placing {
     /// A message that comes now. The nonce tells it from others with its id.
     pub(super) fn new(message: &Message, nonce: &str, now: Timestamp) -> Result<Self, StoreError> {
         let key = message.collapse_key.as_ref().map_or("", |key| key.as_str());
-        let bytes = u32::try_from(message.content.as_json().len()).unwrap_or(u32::MAX);
+        let bytes = u32::try_from(message.bytes()).unwrap_or(u32::MAX);
         // No message ends at the first moment of 1970 and is worth keeping.
         let ends = message.expires_at.map_or(0, |end| millis(end).max(1));
         let mut head = Vec::new();

@@ -328,7 +328,7 @@ impl Topics {
         for topic in topics.into_iter().filter(|_| of_each > 0) {
             let mut entries = self.page_of(&topic, &page).await?;
             entries.reverse();
-            bytes += entries.iter().map(|entry| entry.message.content.as_json().len()).sum::<usize>();
+            bytes += entries.iter().map(|entry| entry.message.bytes()).sum::<usize>();
             all.append(&mut entries);
             if bytes >= PAGE_BYTES {
                 break;

@@ -34,6 +34,7 @@ pub(crate) async fn everything_about_a_message_is_kept(store: Arc<dyn Store>) {
         expires_at: Some(in_an_hour()),
         priority: Priority::Low,
         collapse_key: Some(CollapseKey::new("k").unwrap()),
+        properties: properties(),
         ..plain.clone()
     };
     let name = "小甘 {1}:*";

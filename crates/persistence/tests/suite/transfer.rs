@@ -56,7 +56,11 @@ fn what_is_exported_and_imported_goes_on_as_the_model_does() {
 async fn a_content_keeps_its_text() {
     let [old, new] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let json = r#"{"z":1.50,"a":[10000000000000000000000001,"ü\n\u0000"]}"#;
-    let sent = Message { topic: Topic::new("news").ok(), ..Message::new(Content::from_json(json).unwrap()) };
+    let sent = Message {
+        topic: Topic::new("news").ok(),
+        properties: properties(),
+        ..Message::new(Content::from_json(json).unwrap())
+    };
     let spread = Message::new(Content::from_json("[1,\n 2]").unwrap());
     {
         let store = DiskStore::open(old.path()).unwrap();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use msgserver_message::{Content, Target, Topic, UserId};
-use msgserver_mqtt::{Publish, Reason};
+use msgserver_message::{Content, Properties, Target, Topic, UserId};
+use msgserver_mqtt::{Publish, Qos, Reason};
 use msgserver_protocol::{NOTICES, TOPIC_PREFIX};
 
 use super::Refused;
@@ -25,8 +25,21 @@ pub(crate) fn publication(publish: &Publish) -> Result<Publication, Refused> {
         }
         _ => Content::text(text),
     };
+    let target = target(&publish.topic)?;
+    if publish.retain && !matches!(target, Target::Topic(_)) {
+        let text = "only what is published to t/TOPIC is retained";
+        return Err(Refused::new(Reason::IMPLEMENTATION, text));
+    }
     let ttl = publish.expiry.map(|seconds| Duration::from_secs(seconds.into()));
-    Ok(Publication { ttl, ..Publication::new(target(&publish.topic)?, content) })
+    let properties = Properties {
+        at_most_once: publish.qos == Qos::AtMostOnce,
+        is_text: publish.is_text,
+        content_type: publish.content_type.clone(),
+        response_topic: publish.response_topic.clone(),
+        correlation: publish.correlation.as_ref().map(|bytes| bytes.to_vec()),
+        user: publish.user.clone(),
+    };
+    Ok(Publication { ttl, properties: Some(Box::new(properties)), ..Publication::new(target, content) })
 }
 
 fn target(topic: &str) -> Result<Target, Refused> {

@@ -63,8 +63,8 @@ impl Core {
         session: &Arc<Session>,
         asked: &Subscription,
     ) -> Result<Reason, Reason> {
-        // Who published a message is not known any more when it is delivered.
-        if asked.no_local {
+        // Who published a message, and whether it was to be retained, is not known any more when it is delivered.
+        if asked.no_local || asked.retain_as_published {
             return Err(Reason::IMPLEMENTATION);
         }
         // What is kept nowhere cannot be sent again.

@@ -20,7 +20,7 @@ pub(super) fn check(c: &Configuration, faults: &mut Vec<String>) {
             };
             let given = c.tokens.ask()
                 || if name == "http" {
-                    c.api_key.is_some() || !c.api_keys.is_empty()
+                    c.api_key.is_some() || c.has_api_keys()
                 } else {
                     c.shared_secret.is_some() || *tls && c.tls.asks_clients()
                 };

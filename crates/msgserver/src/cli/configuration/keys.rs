@@ -127,6 +127,9 @@ pub(crate) static SECTIONS: &[Section] = &[
             Key::new("api_keys", "More keys, each for its scopes, known by their hashes", |c| {
                 Box::new(ApiKeyList(&mut c.api_keys))
             }),
+            Key::new("api_keys_file", "A file with such keys, one a line; read again when it changes", |c| {
+                Box::new(File(&mut c.api_keys_file))
+            }),
             Key::new("allow_anonymous", "Open doors to the network without authentication or key", |c| {
                 Box::new(Switch(&mut c.allow_anonymous))
             }),

@@ -59,6 +59,7 @@ pub(crate) struct Configuration {
     pub(crate) api_key: Option<String>,
     /// Of which only the hashes are known.
     pub(crate) api_keys: Vec<ApiKey>,
+    pub(crate) api_keys_file: Option<PathBuf>,
     pub(crate) tokens: TokenSettings,
     pub(crate) allow_anonymous: bool,
     pub(crate) log_format: LogFormat,
@@ -90,6 +91,13 @@ const fn loopback(port: u16) -> Option<Place> {
     Some(Place::Tcp(SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)))
 }
 
+impl Configuration {
+    /// Whether there are API keys that are known by their hashes.
+    pub(crate) fn has_api_keys(&self) -> bool {
+        !self.api_keys.is_empty() || self.api_keys_file.is_some()
+    }
+}
+
 impl Default for Configuration {
     fn default() -> Self {
         Self {
@@ -107,6 +115,7 @@ impl Default for Configuration {
             shared_secret: None,
             api_key: None,
             api_keys: Vec::new(),
+            api_keys_file: None,
             tokens: TokenSettings::default(),
             allow_anonymous: false,
             log_format: LogFormat::Text,

@@ -49,13 +49,16 @@ impl Properties {
         Some(String::from_utf8(self.get(id)?.to_vec()).unwrap())
     }
 
+    /// All user properties, in their order, as `name=value`.
+    pub fn of_user(&self) -> Vec<&str> {
+        let pairs = self.0.iter().filter(|(id, _)| *id == 0x26);
+        pairs.map(|(_, pair)| std::str::from_utf8(pair).unwrap()).collect()
+    }
+
     /// The value of a user property.
     pub fn user(&self, name: &str) -> Option<String> {
-        let mut pairs = self.0.iter().filter(|(id, _)| *id == 0x26);
-        pairs.find_map(|(_, pair)| {
-            let (key, value) = std::str::from_utf8(pair).unwrap().split_once('=').unwrap();
-            (key == name).then(|| value.to_owned())
-        })
+        let mut pairs = self.of_user().into_iter().map(|pair| pair.split_once('=').unwrap());
+        pairs.find_map(|(key, value)| (key == name).then(|| value.to_owned()))
     }
 }
 
