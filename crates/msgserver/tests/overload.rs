@@ -45,6 +45,22 @@ fn a_herd_is_let_in_at_a_pace_while_the_connected_are_served() {
 }
 
 #[test]
+fn who_finds_nothing_does_not_wait_behind_the_herd() {
+    let directory = tempfile::tempdir().unwrap();
+    const HERD: usize = 19;
+    const BURST: u64 = 10;
+    let flags = ["--admission-rate", "1", "--admission-burst", "10", "--admission-parallel", "1"];
+    let server = Server::start(directory.path(), &flags);
+    let users: Vec<_> = (0..HERD).map(|n| format!("herd{n}")).collect();
+    server.http().publish(&json!({"to": {"users": users}, "content": "waits"}));
+    let _herd: Vec<_> = users.iter().map(|user| say_hello(&server, user)).collect();
+    until(|| (server.stats()["connections"].as_u64().unwrap() >= BURST).then_some(()));
+    // The others have a turn each second; one more place is left beside them.
+    let (_ada, _) = hello(&server, "ada", "phone");
+    assert!(server.stats()["connections"].as_u64().unwrap() < HERD as u64 + 1, "it came last");
+}
+
+#[test]
 fn who_has_waited_too_long_at_the_door_is_told_when_to_come_back() {
     let directory = tempfile::tempdir().unwrap();
     let flags = ["--admission-rate", "1", "--admission-burst", "4", "--limits-opening-deadline", "1s"];

@@ -17,8 +17,8 @@ use self::engine::{Engine, Sorted};
 use self::filesystem::{Filesystem, Local};
 use self::journal::Journal;
 use self::shared::{AllRows, Checkpoint, Recent, Shared};
-use self::writer::{Commit, Job, Work, Writer};
-use crate::inboxes::{Changes, Inboxes, Reading, Rounds, corrupt};
+use self::writer::{Commit, Job, Work, Writer, at_once, soon};
+use crate::inboxes::{Changes, Inboxes, Opened, Reading, Rounds, corrupt};
 use crate::listening::Listening;
 use crate::{
     Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, StepListener, Store, StoreError,
@@ -141,10 +141,10 @@ impl DiskStore {
         self.open.lock().as_ref().map(|open| Arc::clone(&open.shared)).ok_or(CLOSED)
     }
 
-    /// Has the writer do something. What is urgent is done once it is safe.
+    /// Has the writer do something. If what comes of it is urgent, it is done once it is safe.
     async fn write<T: Send + 'static>(
         &self,
-        is_urgent: bool,
+        is_urgent: fn(&T) -> bool,
         now: Timestamp,
         mut work: impl FnMut(&mut Inboxes<'_, Commit<'_>>, &mut Rounds) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -158,7 +158,7 @@ impl DiskStore {
     /// Has the writer change rows, whatever the rules of inboxes say.
     async fn write_rows<T: Send + 'static>(
         &self,
-        is_urgent: bool,
+        is_urgent: fn(&T) -> bool,
         work: impl FnMut(&mut Commit<'_>, &mut Rounds) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
@@ -340,28 +340,36 @@ impl Store for DiskStore {
 
     async fn append(&self, batch: Vec<Append>) -> Vec<Result<Appended, StoreError>> {
         let count = batch.len();
-        let done = self.write(true, Timestamp::now(), move |inboxes, _| Ok(inboxes.append_all(&batch))).await;
+        let done =
+            self.write(at_once, Timestamp::now(), move |inboxes, _| Ok(inboxes.append_all(&batch))).await;
         done.unwrap_or_else(|fault| vec![Err(fault); count])
     }
 
     async fn open(&self, user: &UserId, device: &DeviceId) -> Result<Cursor, StoreError> {
         let (user, device) = (user.clone(), device.clone());
-        // After a crash it has to be known that it may have been sent something.
-        self.write(true, Timestamp::now(), move |inboxes, _| inboxes.open(&user, &device)).await
+        // One that is new has to be known when the next message comes, and of one for which messages wait that it may
+        // have been sent them. Any other is sent only what comes later, and who published that is answered after a sync.
+        let has_to_be_safe = |opened: &Opened| opened.has_to_be_safe;
+        let open = move |inboxes: &mut Inboxes<'_, Commit<'_>>, _: &mut Rounds| inboxes.open(&user, &device);
+        Ok(self.write(has_to_be_safe, Timestamp::now(), open).await?.cursor)
     }
 
     async fn leave(&self, user: &UserId, device: &DeviceId, sent: Seq) -> Result<(), StoreError> {
         let (user, device) = (user.clone(), device.clone());
-        self.write(false, Timestamp::now(), move |inboxes, _| inboxes.leave(&user, &device, sent)).await
+        self.write(soon, Timestamp::now(), move |inboxes, _| inboxes.leave(&user, &device, sent)).await
     }
 
     async fn forget(&self, user: &UserId, device: &DeviceId) -> Result<(), StoreError> {
         let (user, device) = (user.clone(), device.clone());
         // If it is lost, the device is forgotten when its time is over.
-        self.write(false, Timestamp::now(), move |inboxes, _| inboxes.forget(&user, &device)).await
+        self.write(soon, Timestamp::now(), move |inboxes, _| inboxes.forget(&user, &device)).await
     }
 
     async fn read(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        // Asked for whoever comes, and mostly so: that is not worth a thread that may wait.
+        if self.shared()?.recent.read().has_nothing_after(user, after) {
+            return Ok(Vec::new());
+        }
         let user = user.clone();
         self.read(move |inboxes| inboxes.read(&user, after, limit)).await
     }
@@ -369,12 +377,12 @@ impl Store for DiskStore {
     async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError> {
         let (user, device) = (user.clone(), device.clone());
         // If it is lost, the message comes again under its number, and the client passes over it.
-        self.write(false, Timestamp::now(), move |inboxes, _| inboxes.acknowledge(&user, &device, upto)).await
+        self.write(soon, Timestamp::now(), move |inboxes, _| inboxes.acknowledge(&user, &device, upto)).await
     }
 
     async fn follow(&self, user: &UserId, device: &DeviceId, topics: &TopicFilter) -> Result<(), StoreError> {
         let (user, device, topics) = (user.clone(), device.clone(), topics.clone());
-        self.write(true, Timestamp::now(), move |inboxes, _| inboxes.follow(&user, &device, &topics)).await
+        self.write(at_once, Timestamp::now(), move |inboxes, _| inboxes.follow(&user, &device, &topics)).await
     }
 
     async fn unfollow(
@@ -384,7 +392,8 @@ impl Store for DiskStore {
         topics: &TopicFilter,
     ) -> Result<(), StoreError> {
         let (user, device, topics) = (user.clone(), device.clone(), topics.clone());
-        self.write(true, Timestamp::now(), move |inboxes, _| inboxes.unfollow(&user, &device, &topics)).await
+        self.write(at_once, Timestamp::now(), move |inboxes, _| inboxes.unfollow(&user, &device, &topics))
+            .await
     }
 
     async fn topic(&self, topic: &Topic) -> Result<TopicLog, StoreError> {
@@ -403,18 +412,18 @@ impl Store for DiskStore {
     }
 
     async fn cancel(&self, id: MessageId) -> Result<Cancelled, StoreError> {
-        self.write(true, Timestamp::now(), move |inboxes, _| inboxes.cancel(id)).await
+        self.write(at_once, Timestamp::now(), move |inboxes, _| inboxes.cancel(id)).await
     }
 
     async fn release_due(&self, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
-        self.write(true, now, move |inboxes, _| inboxes.release_due(limit)).await
+        self.write(at_once, now, move |inboxes, _| inboxes.release_due(limit)).await
     }
 
     async fn record(&self, steps: Vec<(MessageId, Vec<Step>)>) -> Result<(), StoreError> {
         let record = move |inboxes: &mut Inboxes<'_, Commit<'_>>, _: &mut Rounds| {
             steps.iter().try_for_each(|(id, steps)| inboxes.record(*id, steps.clone()))
         };
-        self.write(false, Timestamp::now(), record).await
+        self.write(soon, Timestamp::now(), record).await
     }
 
     async fn receipt(&self, id: MessageId) -> Result<Option<Receipt>, StoreError> {
@@ -432,7 +441,7 @@ impl Store for DiskStore {
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
-        self.write(false, now, |inboxes, rounds| inboxes.sweep(rounds)).await
+        self.write(soon, now, |inboxes, rounds| inboxes.sweep(rounds)).await
     }
 
     async fn stored(&self) -> Result<u64, StoreError> {
@@ -442,7 +451,7 @@ impl Store for DiskStore {
     async fn ready(&self) -> Result<(), StoreError> {
         let failed = self.shared()?.fault.lock().is_some();
         // It may be well again, and only who tries finds out.
-        if failed { self.write(true, Timestamp::now(), |_, _| Ok(())).await } else { Ok(()) }
+        if failed { self.write(at_once, Timestamp::now(), |_, _| Ok(())).await } else { Ok(()) }
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -32,6 +32,8 @@ pub(crate) use changes::Changes;
 pub(crate) use changes::{Changed, Over};
 #[cfg(feature = "disk")]
 pub(crate) use checking::Checking;
+#[cfg(feature = "disk")]
+pub(crate) use cursors::Opened;
 pub(crate) use reading::Reading;
 pub(crate) use rows::corrupt;
 #[cfg(feature = "redis")]

@@ -99,7 +99,7 @@ impl Store for MemoryStore {
     }
 
     async fn open(&self, user: &UserId, device: &DeviceId) -> Result<Cursor, StoreError> {
-        self.write(Timestamp::now(), |inboxes, _| inboxes.open(user, device))
+        self.write(Timestamp::now(), |inboxes, _| Ok(inboxes.open(user, device)?.cursor))
     }
 
     async fn leave(&self, user: &UserId, device: &DeviceId, sent: Seq) -> Result<(), StoreError> {

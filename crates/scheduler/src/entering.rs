@@ -30,7 +30,7 @@ pub(crate) struct Expected {
     pub(crate) cursor: Option<Cursor>,
     /// What it follows.
     pub(crate) beginning: Beginning,
-    /// Its turn to read its inbox.
+    /// Its turn to read its inbox, if something waits there.
     pub(crate) turn: Option<Turn>,
     /// What it has agreed on with its door.
     pub(crate) agreed: Agreed,
@@ -47,7 +47,7 @@ pub(crate) struct Agreed {
 }
 
 impl Core {
-    /// Opens a guest's inbox, when it is its turn, and has it follow what it asks for.
+    /// Opens a guest's inbox, waits for its turn if something waits there, and has it follow what it asks for.
     pub(crate) async fn expect(
         &self,
         guest: Guest,
@@ -62,14 +62,17 @@ impl Core {
             let unavailable = |fault: &dyn Display| Refusal::new(ByeCode::Unavailable, fault);
             let too_many = |_| unavailable(&"too many clients come at once; try again later");
             let until = Instant::now() + self.settings.opening_deadline;
-            turn = Some(timeout_at(until, self.turnstile.turn()).await.map_err(too_many)?);
+            let inside = timeout_at(until, self.turnstile.inside()).await.map_err(too_many)?;
             let opened = store.open(&guest.user, &guest.device).await;
             let at = opened.map_err(|fault| unavailable(&fault))?;
-            if at.acknowledged < at.last
-                && let Err(late) = timeout_at(until, self.turnstile.pace()).await
-            {
-                self.leave(&guest.user, &guest.device, at.sent).await;
-                return Err(too_many(late));
+            if at.acknowledged < at.last {
+                match timeout_at(until, self.turnstile.turn(inside)).await {
+                    Ok(its_turn) => turn = Some(its_turn),
+                    Err(late) => {
+                        self.leave(&guest.user, &guest.device, at.sent).await;
+                        return Err(too_many(late));
+                    }
+                }
             }
             cursor = Some(at);
         }

@@ -20,7 +20,7 @@ pub struct Admission {
     /// How many of them may come at once after a quiet time. As many may wait inside for their turn; the rest waits
     /// in the kernel, where it costs nothing.
     pub burst: u32,
-    /// How many inboxes may be opened, and read for the first time, side by side.
+    /// How many inboxes in which messages wait may be read for the first time, side by side.
     pub parallel: usize,
 }
 
@@ -57,10 +57,15 @@ impl Pace {
     }
 }
 
-/// A place among those who wait, and then the right to open an inbox.
+/// A place among those who wait inside, while it is found out whether anything waits for them, and for their turn.
+pub(crate) struct Inside {
+    _waiting: OwnedSemaphorePermit,
+}
+
+/// The right to read what waits in an inbox.
 pub(crate) struct Turn {
     /// Given back once the session is there: from then on it waits for nothing but its messages.
-    _waiting: OwnedSemaphorePermit,
+    _inside: Inside,
     reading: OwnedSemaphorePermit,
 }
 
@@ -95,15 +100,15 @@ impl Turnstile {
         drop(self.waiting.acquire().await.expect(NEVER_CLOSED));
     }
 
-    /// Waits for a turn.
-    pub(crate) async fn turn(&self) -> Turn {
+    /// Waits for a place inside. As many as there are may open their inboxes together, and share what that costs.
+    pub(crate) async fn inside(&self) -> Inside {
         let waiting = Arc::clone(&self.waiting).acquire_owned().await.expect(NEVER_CLOSED);
-        let reading = Arc::clone(&self.reading).acquire_owned().await.expect(NEVER_CLOSED);
-        Turn { _waiting: waiting, reading }
+        Inside { _waiting: waiting }
     }
 
-    /// Waits until one more may read what waits for it. There is nothing to wait for if nothing does.
-    pub(crate) async fn pace(&self) {
+    /// Waits until one more may read what waits for it. Whom nothing waits for needs no turn.
+    pub(crate) async fn turn(&self, inside: Inside) -> Turn {
+        let reading = Arc::clone(&self.reading).acquire_owned().await.expect(NEVER_CLOSED);
         let mut pace = self.pace.lock().await;
         let now = Instant::now();
         let at = pace.next(now);
@@ -111,6 +116,7 @@ impl Turnstile {
             tokio::time::sleep_until(at.into()).await;
         }
         pace.go(Instant::now());
+        Turn { _inside: inside, reading }
     }
 
     /// The turn lasts until [`Turnstile::has_read`].
@@ -164,8 +170,8 @@ mod tests {
     async fn a_turn_lasts_until_the_inbox_was_read() {
         let turnstile = Turnstile::new(Admission { rate: 1_000_000, burst: 2, parallel: 1 });
         let session = SessionId::new(1);
-        turnstile.reads(session, turnstile.turn().await);
-        let mut second = std::pin::pin!(turnstile.turn());
+        turnstile.reads(session, turnstile.turn(turnstile.inside().await).await);
+        let mut second = std::pin::pin!(turnstile.turn(turnstile.inside().await));
         assert!(waits(&mut second).await);
         turnstile.has_read(SessionId::new(2));
         assert!(waits(&mut second).await);
@@ -178,13 +184,14 @@ mod tests {
     #[tokio::test]
     async fn nobody_is_accepted_while_a_burst_waits() {
         let turnstile = Turnstile::new(Admission { rate: 1_000_000, burst: 2, parallel: 1 });
-        let first = turnstile.turn().await;
+        let first = turnstile.turn(turnstile.inside().await).await;
         turnstile.room().await;
-        let mut second = std::pin::pin!(turnstile.turn());
-        assert!(waits(&mut second).await);
+        let second = turnstile.inside().await;
         let mut room = std::pin::pin!(turnstile.room());
         assert!(waits(&mut room).await);
         turnstile.reads(SessionId::new(1), first);
         room.await;
+        let mut second = std::pin::pin!(turnstile.turn(second));
+        assert!(waits(&mut second).await, "there is room to wait, and no turn yet");
     }
 }

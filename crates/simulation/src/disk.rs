@@ -108,6 +108,12 @@ impl Disk {
         state.names.iter().map(file).collect::<Vec<_>>().join(", ")
     }
 
+    /// Whether a power cut would take nothing.
+    #[cfg(test)]
+    fn is_safe(&self) -> bool {
+        self.state.lock().files.iter().all(|file| file.safe == file.bytes.len())
+    }
+
     /// Waits until the process dies.
     pub(crate) async fn death(&self) {
         while !self.is_dead() {
@@ -288,5 +294,44 @@ impl Growing for Open {
             file.safe = file.bytes.len();
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use msgserver_message::{Content, DeviceId, Message, Seq, UserId};
+    use msgserver_persistence::steps::{SafeRows, Steps};
+    use msgserver_persistence::{Append, DiskStore, Limits, Store};
+
+    use super::*;
+    use crate::clock::Clock;
+
+    /// Has the writer do what is asked, and waits for the answer.
+    async fn answer<T>(steps: &mut Steps, asked: impl Future<Output = T>) -> T {
+        tokio::join!(biased; asked, async { steps.commit() }).0
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_device_that_comes_again_and_finds_nothing_is_let_in_before_that_is_safe() {
+        let disk = Disk::new(Chance::new(1), Trace::new(Clock::default()));
+        disk.begin(None, 0);
+        let files: Arc<dyn Filesystem> = Arc::new(disk.clone());
+        let rows = SafeRows::new(Arc::clone(&files));
+        let (store, mut steps) = DiskStore::in_steps(files, rows, Limits::default(), 1 << 20).unwrap();
+        let steps = &mut steps;
+        let (ada, phone) = (UserId::new("ada").unwrap(), DeviceId::new("phone").unwrap());
+
+        assert!(!answer(steps, store.open(&ada, &phone)).await.unwrap().known);
+        assert!(disk.is_safe(), "it is new");
+        answer(steps, store.leave(&ada, &phone, Seq::ZERO)).await.unwrap();
+        assert!(answer(steps, store.open(&ada, &phone)).await.unwrap().known);
+        assert!(!disk.is_safe(), "nothing waits for it");
+
+        let hello = Append::new(Arc::new(Message::new(Content::text("hello"))), [ada.clone()]);
+        answer(steps, store.keep(hello)).await.unwrap();
+        assert!(disk.is_safe(), "what was there before a message is safe with it");
+        answer(steps, store.leave(&ada, &phone, Seq::ZERO)).await.unwrap();
+        answer(steps, store.open(&ada, &phone)).await.unwrap();
+        assert!(disk.is_safe(), "it is sent what waits");
     }
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use msgserver_message::Timestamp;
+use msgserver_message::{Seq, Timestamp, UserId};
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 
 use super::check::Recovery;
@@ -48,6 +48,14 @@ pub(super) struct Recent {
     pub(super) current: Changed,
     /// What was changed before that, and is on its way into the engine. Nothing changes here.
     pub(super) frozen: Arc<Changed>,
+}
+
+impl Recent {
+    /// Whether it is certain, without asking the engine, that an inbox has nothing after a number.
+    pub(super) fn has_nothing_after(&self, user: &UserId, seq: Seq) -> bool {
+        let last = [&self.current, &*self.frozen].into_iter().find_map(|changed| changed.last_given(user));
+        last.is_some_and(|last| last <= seq)
+    }
 }
 
 /// How it goes with what is frozen.

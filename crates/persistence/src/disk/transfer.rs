@@ -6,7 +6,7 @@ use std::io::{BufRead, Write};
 use msgserver_message::Timestamp;
 
 use super::check::walk_in_parts;
-use super::writer::Commit;
+use super::writer::{Commit, at_once};
 use super::{DiskStore, unavailable};
 use crate::StoreError;
 use crate::inboxes::lines::{self, EndLine, ExportLine, Line};
@@ -147,7 +147,7 @@ impl DiskStore {
         &self,
         mut work: impl FnMut(&mut Commit<'_>) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), StoreError> {
-        self.write_rows(true, move |tables: &mut Changes<'_, _>, _| work(tables)).await
+        self.write_rows(at_once, move |tables: &mut Changes<'_, _>, _| work(tables)).await
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) type Commit<'c> = Changes<'c, AllRows<'c>>;
 /// Something to write, and somebody who waits for it.
 pub(super) trait Work: Send {
     fn run(&mut self, changes: &mut Commit<'_>, rounds: &mut Rounds);
-    /// Whether it is to be safe before it is answered.
+    /// Whether it is to be safe before it is answered, now that it has run.
     fn is_urgent(&self) -> bool;
     /// Tells how the commit went.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
@@ -38,9 +38,20 @@ pub(super) trait Work: Send {
 
 pub(super) struct Job<T, F> {
     pub(super) work: F,
-    pub(super) is_urgent: bool,
+    /// Whether what came of it is to be safe before it is answered.
+    pub(super) is_urgent: fn(&T) -> bool,
     pub(super) done: Option<Result<T, StoreError>>,
     pub(super) reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+/// Of what is to be safe whatever comes of it.
+pub(super) fn at_once<T>(_: &T) -> bool {
+    true
+}
+
+/// Of what may be lost in a power cut.
+pub(super) fn soon<T>(_: &T) -> bool {
+    false
 }
 
 impl<T, F> Work for Job<T, F>
@@ -53,7 +64,7 @@ where
     }
 
     fn is_urgent(&self) -> bool {
-        self.is_urgent
+        matches!(&self.done, Some(Ok(done)) if (self.is_urgent)(done))
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {

@@ -4,6 +4,13 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Range;
 use std::ops::{Bound, ControlFlow};
 
+#[cfg(feature = "disk")]
+use msgserver_message::{Seq, UserId};
+
+#[cfg(feature = "disk")]
+use super::rows::{self, UserRow};
+#[cfg(feature = "disk")]
+use super::tables;
 use super::tables::{Around, Key, Row, Rows, Table, Tables, Visit};
 use crate::{StepMade, StoreError};
 
@@ -40,6 +47,13 @@ impl Changed {
     #[cfg(feature = "disk")]
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.iter().all(BTreeMap::is_empty)
+    }
+
+    /// The last number that was given in an inbox, if its row is among what has changed.
+    #[cfg(feature = "disk")]
+    pub(crate) fn last_given(&self, user: &UserId) -> Option<Seq> {
+        let row = self.get(Table::Users, &tables::user(user))?.as_deref()?;
+        rows::read(row).ok().map(|row: UserRow| Seq::new(row.last))
     }
 
     /// All rows, in the order of tables and keys.

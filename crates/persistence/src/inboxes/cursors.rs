@@ -1,6 +1,6 @@
 //! Devices come, acknowledge and go.
 
-use msgserver_message::{DeviceId, Seq, UserId};
+use msgserver_message::{DeviceId, Seq, Timestamp, UserId};
 
 use super::following::following;
 use super::rows::{self, DeviceRow, UserRow};
@@ -8,11 +8,20 @@ use super::tables::{self, Table, Tables};
 use super::{Inboxes, device_rows, log, row, user_row};
 use crate::{Cursor, StoreError};
 
+/// A device that has come.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) cursor: Cursor,
+    /// Whether a power cut that makes the store forget that it came would cost it something.
+    pub(crate) has_to_be_safe: bool,
+}
+
 impl<T: Tables> Inboxes<'_, T> {
     /// Makes a device known and connected.
-    pub(crate) fn open(&mut self, user: &UserId, device: &DeviceId) -> Result<Cursor, StoreError> {
+    pub(crate) fn open(&mut self, user: &UserId, device: &DeviceId) -> Result<Opened, StoreError> {
         let mut row = self.repaired(user)?;
         let known = self.device(user, device)?;
+        let has_to_be_safe = known.is_none_or(|at| at.acknowledged < row.last || !self.was_here_lately(&at));
         let mut at = match known {
             Some(at) => at,
             None => {
@@ -35,13 +44,20 @@ impl<T: Tables> Inboxes<'_, T> {
         row.process = self.setting.process;
         self.put_device(user, device, at);
         self.put_user(user, &row);
-        Ok(Cursor {
+        let cursor = Cursor {
             acknowledged: Seq::new(at.acknowledged),
             sent: Seq::new(at.sent),
             last: Seq::new(row.last),
             known: known.is_some(),
             topics: following(self.tables, &tables::device(user, device))?,
-        })
+        };
+        Ok(Opened { cursor, has_to_be_safe })
+    }
+
+    /// Whether a device is known for long yet, even if nobody notes that it is here now.
+    fn was_here_lately(&self, at: &DeviceRow) -> bool {
+        let seen = Timestamp::from_millis(at.last_seen);
+        seen.saturating_add(self.setting.limits.device_ttl / 2) > self.setting.now
     }
 
     /// Notes that a session has ended, and up to which number it was sent messages.

@@ -15,6 +15,8 @@ struct Of {
     asked: u64,
     answered: u64,
     acknowledged: u64,
+    /// Up to where its device may have been sent messages.
+    sent: u64,
 }
 
 pub(crate) struct Answers {
@@ -40,7 +42,8 @@ impl Answers {
             "known" => of.known = true,
             "asked" => of.asked = number(2),
             "answered" => of.answered = number(2),
-            "acknowledge" => of.acknowledged = number(2),
+            "acknowledge" => of.acknowledged = number(2).max(of.acknowledged),
+            "sent" => of.sent = number(2),
             other => panic!("{other}"),
         }
     }
@@ -81,7 +84,14 @@ impl Answers {
                 );
                 // It goes on where it was.
                 if of.answered > 0 {
-                    assert!(store.open(&user(n), &device()).await.unwrap().known);
+                    let cursor = store.open(&user(n), &device()).await.unwrap();
+                    assert!(cursor.known);
+                    let sent = cursor.sent.get();
+                    assert!(
+                        sent >= of.sent,
+                        "{place}: user {n} was sent up to {}, and it is known of {sent}: {recovery:?}",
+                        of.sent
+                    );
                 }
             }
         });

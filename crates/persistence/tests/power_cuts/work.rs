@@ -25,6 +25,17 @@ pub(crate) fn text(of: u64, seq: u64) -> String {
     format!("{of} {seq} {}", "x".repeat((seq % 7 * 200) as usize))
 }
 
+/// A device comes, is sent what waits for it, acknowledges that, and goes.
+async fn come(store: &DiskStore, of: u64, say: &mut impl FnMut(&str)) {
+    let cursor = store.open(&user(of), &device()).await.unwrap();
+    if cursor.acknowledged < cursor.last {
+        say(&format!("sent {of} {}", cursor.last));
+        say(&format!("acknowledge {of} {}", cursor.last));
+        store.acknowledge(&user(of), &device(), cursor.last).await.unwrap();
+    }
+    store.leave(&user(of), &device(), cursor.last).await.unwrap();
+}
+
 /// Works in `directory`, and writes a line into a file of its own for all that is asked and answered.
 pub(crate) fn run(directory: &Path) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
@@ -57,6 +68,12 @@ pub(crate) fn run(directory: &Path) {
                     say(&format!("answered {of} {seq}"));
                 }
                 let of = (life + batch) % USERS;
+                if batch % 3 == 1 {
+                    come(&store, of, &mut say).await;
+                    // Nothing waits for it now.
+                    store.open(&user(of), &device()).await.unwrap();
+                    store.leave(&user(of), &device(), Seq::ZERO).await.unwrap();
+                }
                 if batch % 3 == 0 && last[of as usize] > 5 {
                     let upto = last[of as usize] - 5;
                     say(&format!("acknowledge {of} {upto}"));

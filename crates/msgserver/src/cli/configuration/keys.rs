@@ -306,7 +306,7 @@ pub(crate) static SECTIONS: &[Section] = &[
             }),
             Key::new(
                 "admission.parallel",
-                "How many inboxes are opened, and read for the first time, side by side",
+                "How many inboxes in which messages wait are read for the first time, side by side",
                 |c| Box::new(Count(&mut c.settings.admission.parallel, 1..=10_000)),
             ),
         ],
