@@ -47,8 +47,11 @@ impl Trust {
         Arc::new(trusting(RootCertStore::empty()))
     }
 
-    /// What TLS is spoken with. Reads the system's authorities, if they are asked for.
-    pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, Error> {
+    /// What TLS is spoken with, by clients of any protocol. Reads the system's authorities, if they are asked for.
+    ///
+    /// # Errors
+    /// [`Error::Trust`] if the system has none.
+    pub fn config(&self) -> Result<Arc<ClientConfig>, Error> {
         match self {
             Self::Config(config) => Ok(Arc::clone(config)),
             Self::System => {

@@ -11,6 +11,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+use support::authority::Authority;
 use support::tokens::{KeyPair, api_key, claims, confused, opened, seconds_from_now, sign_hs256, unsigned};
 use support::*;
 
@@ -601,21 +602,14 @@ fn the_application_of_the_document_lets_in_whom_it_knows() {
 fn keys_come_over_https_from_who_has_a_certificate_that_the_system_trusts() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
-    let key = "ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2";
-    let name = "-addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE -subj /CN=id";
-    for arguments in [
-        format!("req -x509 -newkey {key} -keyout ca.key -out ca.pem -subj /CN=authority"),
-        format!("req -x509 -CA ca.pem -CAkey ca.key -newkey {key} -keyout id.key -out id.pem {name}"),
-    ] {
-        let output = Command::new("openssl").args(arguments.split(' ')).current_dir(at).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
+    let authority = Authority::new(at);
+    let [certificate, key] = authority.server();
     let pair = KeyPair::make(at, "key", "RS256");
     std::fs::create_dir(at.join("www")).unwrap();
     std::fs::write(at.join("www/keys"), json!({"keys": [pair.jwk("1")]}).to_string()).unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/https_server.py");
     let mut command = Command::new(support::tokens::python());
-    command.args([script, "www", "id.pem", "id.key"]).current_dir(at);
+    command.args([script, "www", &certificate, &key]).current_dir(at);
     let mut child =
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
     let mut port = String::new();
@@ -629,11 +623,8 @@ fn keys_come_over_https_from_who_has_a_certificate_that_the_system_trusts() {
     let url = format!("https://127.0.0.1:{}/keys", port.trim());
     let token = pair.sign_as("1", &claims("ada"));
     // Somebody else's authority, under the same name.
-    let arguments = format!("req -x509 -newkey {key} -keyout other.key -out other.pem -subj /CN=authority");
-    assert!(
-        Command::new("openssl").args(arguments.split(' ')).current_dir(at).output().unwrap().status.success()
-    );
-    for (roots, expected) in [(at.join("ca.pem"), "ada"), (at.join("other.pem"), "unavailable")] {
+    let strangers = Authority::new(&at.join("strangers"));
+    for (roots, expected) in [(authority.ca(), "ada"), (strangers.ca(), "unavailable")] {
         let other = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_msgserver"));
         command.env("SSL_CERT_FILE", &roots).args(["serve", "--tokens-jwks-url", &url]);

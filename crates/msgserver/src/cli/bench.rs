@@ -1,6 +1,8 @@
 //! `msgserver bench`: puts a load on a server, and on the floor beside it, and reports what both took.
 
 mod audience;
+mod certificate;
+mod channel;
 mod client;
 mod connect;
 mod deliver;
@@ -14,6 +16,7 @@ mod order;
 mod own_process;
 mod peer;
 mod picture;
+mod place;
 mod process;
 mod progress;
 mod publisher;
@@ -48,7 +51,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
     disable_help_subcommand = true,
     subcommand_negates_reqs = true,
     after_help = "The floor is a process that does nothing but write what waits for each socket with one call; the \
-    ratio to it is what the server adds. Exit code 1 if a message was lost, doubled or out of order. Ctrl-C ends a \
+    ratio to it is what the server adds. It and peers are always in the clear, also with --tls. Exit code 1 if a message was lost, doubled or out of order. Ctrl-C ends a \
     run with the report so far."
 )]
 pub(crate) struct Bench {

@@ -20,7 +20,7 @@ pub(super) fn connect(subject: &Subject, clients: u64, run: &Run) -> Result<Figu
     let poll = Poll::new().map_err(Fault::failed)?;
     let flow = Arc::new(Flow::new(Waker::new(poll.registry(), FLOW).map_err(Fault::failed)?));
     let crowd = Crowd {
-        address: subject.address,
+        place: subject.place.clone(),
         entrance: subject.entrance.clone(),
         prefix: prefix(),
         clients: usize::try_from(clients).expect("their number is limited"),

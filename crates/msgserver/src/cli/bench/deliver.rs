@@ -10,10 +10,10 @@ use super::figures::{Figures, Latency, Memory, Messages, OverTime, cpu_us_each};
 use super::flow::{Flow, LOOK};
 use super::process::Process;
 use super::progress::Far;
-use super::publisher::{FLOW, Pace, Plan, Published, Publisher, Receivers};
+use super::publisher::{FLOW, Pace, Plan, Published, Publisher, Publishing, Receivers};
 use super::readers::Crowd;
 use super::stamp::Clock;
-use super::subject::{Publishing, Subject};
+use super::subject::Subject;
 use super::tally::Tally;
 use super::{Run, prefix};
 use crate::cli::Fault;
@@ -83,7 +83,7 @@ impl Load {
         let poll = Poll::new().map_err(Fault::failed)?;
         let flow = Arc::new(Flow::new(Waker::new(poll.registry(), FLOW).map_err(Fault::failed)?));
         let crowd = Crowd {
-            address: subject.address,
+            place: subject.place.clone(),
             entrance: subject.entrance.clone(),
             prefix: prefix.clone(),
             clients: self.clients as usize,

@@ -14,10 +14,10 @@ use super::figures::{Figures, Latency, Messages, OverTime, cpu_us_each};
 use super::flow::{Flow, LOOK};
 use super::process::Process;
 use super::progress::Far;
-use super::publisher::{FLOW, Pace, Plan, Publisher, Receivers};
+use super::publisher::{FLOW, Pace, Plan, Publisher, Publishing, Receivers};
 use super::readers::Crowd;
 use super::stamp::Clock;
-use super::subject::{Publishing, Subject};
+use super::subject::Subject;
 use super::{PATIENCE, Run, prefix};
 use crate::cli::Fault;
 
@@ -111,7 +111,7 @@ impl Durable {
         let poll = Poll::new().map_err(Fault::failed)?;
         let flow = Arc::new(Flow::new(Waker::new(poll.registry(), FLOW).map_err(Fault::failed)?));
         let crowd = Crowd {
-            address: subject.address,
+            place: subject.place.clone(),
             entrance: subject.entrance.clone(),
             prefix: prefix.to_owned(),
             clients: users as usize,

@@ -4,6 +4,7 @@ mod encrypted;
 mod frame;
 pub(super) mod mqtt;
 mod raw;
+mod sealed;
 mod sse;
 mod websocket;
 
@@ -16,6 +17,7 @@ use self::frame::Frame;
 pub(super) use self::frame::{framed, hello, split_frame};
 use self::mqtt::Mqtt;
 use self::raw::Raw;
+pub(super) use self::sealed::Sealed;
 use self::sse::EventStream;
 pub(super) use self::websocket::Frames;
 use self::websocket::WebSocket;
@@ -147,6 +149,8 @@ pub(super) struct Heard {
     pub(super) stamps: Vec<(Stamp, bool)>,
     /// What the client is to say.
     pub(super) say: Vec<u8>,
+    /// What was opened, while a line within TLS takes it.
+    plain: Vec<u8>,
 }
 
 impl Heard {

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::line::Door;
 use super::peer::Peer;
+use super::publisher::Publishing;
 use super::stamp::SHORTEST;
-use super::subject::Publishing;
 
 /// The longest content that a server takes, in bytes.
 const LONGEST: u64 = 1024 * 1024;
@@ -68,8 +68,8 @@ pub(super) struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=256), help_heading = "Load")]
     pub(super) threads: Option<u64>,
 
-    /// Load this server, by its HTTP API, in place of one of its own
-    #[arg(long, value_name = "http://HOST:PORT", value_hint = ValueHint::Url, help_heading = "Server")]
+    /// Load this server, by its HTTP API, in place of one of its own; with https:// TLS is spoken at all its doors
+    #[arg(long, value_name = "http[s]://HOST:PORT", value_hint = ValueHint::Url, help_heading = "Server")]
     pub(super) url: Option<String>,
     /// Where that server's door for the clients is; at the usual port of the same host unless said
     #[arg(long, value_name = "HOST:PORT", requires = "url", help_heading = "Server")]
@@ -77,6 +77,9 @@ pub(super) struct Options {
     /// Where that server's frame door is, for the publisher
     #[arg(long, value_name = "HOST:PORT", requires = "url", help_heading = "Server")]
     pub(super) frame: Option<String>,
+    /// The certificates of the authorities that may vouch for that server, in PEM; the system's unless said
+    #[arg(long, value_name = "FILE", requires = "url", value_hint = ValueHint::FilePath, help_heading = "Server")]
+    pub(super) ca: Option<PathBuf>,
     /// That server's API key
     #[arg(
         long,
@@ -86,6 +89,10 @@ pub(super) struct Options {
         help_heading = "Server"
     )]
     pub(super) api_key: Option<String>,
+    /// Have TLS on every door of its own server, with a certificate made for the run, and speak it. The floor and peers
+    /// stay in the clear
+    #[arg(long, conflicts_with = "url", help_heading = "Server")]
+    pub(super) tls: bool,
     /// Measure this server beside, if it is installed; once for each. For fan-out, to-one, idle and connect
     #[arg(long, help_heading = "Server")]
     pub(super) peer: Vec<Peer>,
@@ -124,6 +131,11 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 impl Options {
+    /// Whether TLS is spoken with the server.
+    pub(super) fn is_under_tls(&self) -> bool {
+        self.tls || self.url.as_ref().is_some_and(|url| url.starts_with("https://"))
+    }
+
     /// The end by time, if there is one.
     pub(super) fn time(&self, usual: f64) -> Option<Duration> {
         let usual = self.messages.is_none().then_some(usual);

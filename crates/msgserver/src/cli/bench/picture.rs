@@ -42,8 +42,8 @@ pub(super) fn picture(report: &Report) -> Option<String> {
 
 fn panel(out: &mut String, work: &Work) {
     text(out, (LEFT[0], 18.0), "start", "bold", &work.title);
-    let lines: Vec<(&str, &Figures)> = std::iter::once((work.name.as_str(), &work.server))
-        .chain(work.beside.iter().map(|beside| (beside.name.as_str(), &beside.figures)))
+    let lines: Vec<(String, &Figures)> = std::iter::once((work.name.clone(), &work.server))
+        .chain(work.beside.iter().map(|beside| (beside.label(work), &beside.figures)))
         .filter(|(_, figures)| figures.latency_us.is_some())
         .collect();
     for (n, (name, _)) in lines.iter().enumerate() {
@@ -60,7 +60,7 @@ fn panel(out: &mut String, work: &Work) {
 }
 
 /// Percentiles to the right, the rarer the farther, and latency upwards; both by powers of ten.
-fn latencies(out: &mut String, lines: &[(&str, &Figures)]) {
+fn latencies(out: &mut String, lines: &[(String, &Figures)]) {
     let all = lines.iter().filter_map(|(_, figures)| figures.latency_us.as_ref());
     let values =
         || all.clone().flat_map(|latency| latency.distribution.iter().map(|(_, value)| *value as f64));
@@ -93,7 +93,7 @@ fn latencies(out: &mut String, lines: &[(&str, &Figures)]) {
 }
 
 /// Time to the right, and how many a second upwards.
-fn rates(out: &mut String, unit: &str, lines: &[(&str, &Figures)]) {
+fn rates(out: &mut String, unit: &str, lines: &[(String, &Figures)]) {
     let courses: Vec<_> = lines
         .iter()
         .map(|(_, figures)| {

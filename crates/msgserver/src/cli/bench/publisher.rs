@@ -4,6 +4,7 @@ mod frame;
 mod http;
 mod lane;
 mod plan;
+mod publishing;
 mod way;
 
 use std::sync::Arc;
@@ -12,10 +13,11 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token};
 
-pub(super) use self::http::read as read_http;
+pub(super) use self::http::{get, read as read_http};
 use self::lane::Lane;
 use self::plan::Message;
 pub(super) use self::plan::{Pace, Plan, Receivers};
+pub(super) use self::publishing::Publishing;
 pub(super) use self::way::{Answers, Way};
 use super::flow::{Flow, LOOK};
 use super::stamp::{Clock, Stamp};
@@ -184,23 +186,24 @@ impl Publisher {
         let now = self.clock.now();
         let Self { plan, way, lanes: all, published, .. } = self;
         let lane = &mut all[n];
+        let sent = lane.sent;
         let messages = (0..count).map(|k| {
             let moment = match plan.pace {
                 Pace::Rate { a_second, .. } => published.first + ((first + k) as f64 / a_second * 1e9) as u64,
                 Pace::Delivered { .. } | Pace::Answered { .. } => now,
             };
             let (to, number) = match &plan.receivers {
-                Receivers::All => (None, lane.sent + k),
+                Receivers::All => (None, sent + k),
                 Receivers::Users { prefix, count } => {
                     // Each lane has its own users, so that what is for one of them goes in order.
-                    let (turn, each) = (lane.sent + k, count / lanes);
+                    let (turn, each) = (sent + k, count / lanes);
                     (Some((prefix.as_str(), n as u64 + lanes * (turn % each))), turn / each)
                 }
             };
             let number = u32::try_from(number).unwrap_or(u32::MAX);
             Message { to, stamp: Stamp { number, moment }, size: plan.size, unkept: plan.unkept }
         });
-        way.write(messages, &mut lane.out);
+        lane.say(|out| way.write(messages, out));
         lane.note_sent(count, now);
         self.flow.note_published(first + count);
         if let Err(fault) = self.lanes[n].flush() {

@@ -2,7 +2,6 @@
 //! client, so that the load costs less than what it measures.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,6 +13,7 @@ use super::client::{Client, Reading, Stage};
 use super::flow::{Flow, LOOK};
 use super::line::{Entrance, Heard};
 use super::order::Came;
+use super::place::Place;
 use super::stamp::Clock;
 use super::tally::Tally;
 
@@ -30,7 +30,7 @@ const SLOW_TICK: Duration = Duration::from_secs(1);
 /// Who is to connect, and where.
 #[derive(Clone)]
 pub(super) struct Crowd {
-    pub(super) address: SocketAddr,
+    pub(super) place: Place,
     pub(super) entrance: Entrance,
     /// The users are this and a number.
     pub(super) prefix: String,
@@ -154,7 +154,10 @@ impl Reader {
             self.next += self.step;
             let line = self.crowd.entrance.line(number, &format!("{}{number}", self.crowd.prefix));
             let reading = self.crowd.reading(number);
-            let client = Client::connect(number, reading, self.crowd.address, line, self.clock.now());
+            let place = &self.crowd.place;
+            let client = place
+                .line(line)
+                .and_then(|line| Client::connect(number, reading, place.address, line, self.clock.now()));
             let opened = client.and_then(|mut client| {
                 let interest = Interest::READABLE | Interest::WRITABLE;
                 self.poll.registry().register(&mut client.socket, Token(self.clients.len()), interest)?;
@@ -167,7 +170,7 @@ impl Reader {
                 }
                 Err(fault) => {
                     self.standing.closed.fetch_add(1, Ordering::SeqCst);
-                    self.standing.note_fault(format!("{}: {fault}", self.crowd.address));
+                    self.standing.note_fault(format!("{}: {fault}", self.crowd.place.address));
                 }
             }
         }

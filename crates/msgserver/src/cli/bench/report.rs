@@ -27,6 +27,8 @@ pub(super) struct Work {
     pub(super) name: String,
     pub(super) unit: &'static str,
     pub(super) door: String,
+    /// Whether the server's doors were under TLS.
+    pub(super) tls: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) publisher: Option<String>,
     /// Of the server, if it was started for the purpose.
@@ -47,6 +49,9 @@ pub(super) struct Work {
 #[derive(Debug, Serialize)]
 pub(super) struct Beside {
     pub(super) name: String,
+    /// Whether this was under TLS; nothing if it knows no connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tls: Option<bool>,
     pub(super) figures: Figures,
     pub(super) ratio: Ratio,
 }
@@ -85,11 +90,24 @@ impl Ratio {
     }
 }
 
+impl Beside {
+    /// Its name; that it is in the clear, beside a work that is not.
+    pub(super) fn label(&self, work: &Work) -> String {
+        let clear = if work.tls && self.tls == Some(false) { ", in the clear" } else { "" };
+        format!("{}{clear}", self.name)
+    }
+}
+
 impl Work {
     /// Compares with figures that were taken in the same run.
-    pub(super) fn compare(&mut self, name: &str, figures: Figures) {
+    pub(super) fn compare(&mut self, name: &str, tls: Option<bool>, figures: Figures) {
         let ratio = Ratio::of(&self.server, &figures);
-        self.beside.push(Beside { name: name.to_owned(), figures, ratio });
+        self.beside.push(Beside { name: name.to_owned(), tls, figures, ratio });
+    }
+
+    /// Whether it was under TLS, and something beside it was not.
+    pub(super) fn is_beside_clear(&self) -> bool {
+        self.tls && self.beside.iter().any(|beside| beside.tls == Some(false))
     }
 
     /// Whether its clients do nothing.

@@ -25,7 +25,7 @@ pub(super) fn table(report: &Report) -> String {
         line(&mut out, &work.name, cells(work, &work.server));
         for beside in &work.beside {
             if !report.works.iter().any(|other| other.title == title && other.name == beside.name) {
-                line(&mut out, &format!("  {}", beside.name), cells(work, &beside.figures));
+                line(&mut out, &format!("  {}", beside.label(work)), cells(work, &beside.figures));
             }
             line(&mut out, &format!("  to {}", beside.name), ratios(work, beside.ratio));
         }
@@ -105,6 +105,11 @@ fn ending(report: &Report) -> String {
     if report.works.iter().any(|work| work.window.is_some()) {
         ending.push_str(
             "Latency counts from handing over while so many are on their way; with --rate from the intended moment.\n",
+        );
+    }
+    if report.works.iter().any(Work::is_beside_clear) {
+        ending.push_str(
+            "The server was under TLS, and what is marked beside it was not: the ratio holds what TLS costs.\n",
         );
     }
     if !report.complete {

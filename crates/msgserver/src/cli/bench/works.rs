@@ -1,5 +1,7 @@
 //! Which loads are run for each mode, on what, and beside what.
 
+mod beside;
+
 use indicatif::HumanCount;
 
 use super::Run;
@@ -9,8 +11,9 @@ use super::durable::{Durable, disk_floor};
 use super::figures::Figures;
 use super::line::Door;
 use super::options::Mode;
+use super::publisher::Publishing;
 use super::report::{Report, Work};
-use super::subject::{Publishing, Subject, Wanted};
+use super::subject::{Subject, Wanted};
 use crate::cli::{Fault, descriptors};
 
 /// How long a load lasts where neither messages nor seconds are given: alone, and as one of all.
@@ -19,8 +22,6 @@ const ONE_OF_ALL: f64 = 1.0;
 
 /// Descriptors that the bench needs for itself.
 const OWN_DESCRIPTORS: u64 = 64;
-
-const FLOOR: &str = "floor";
 
 /// Runs what the options ask for and notes it work by work, so that a stop loses nothing that is whole.
 pub(super) fn measure(run: &Run, report: &mut Report) -> Result<(), Fault> {
@@ -42,6 +43,10 @@ pub(super) fn measure(run: &Run, report: &mut Report) -> Result<(), Fault> {
     }
     if run.options.unkept && run.options.mode != Some(Mode::ToOne) {
         return Err(Fault::Usage(vec!["--unkept: in to-one alone".to_owned()]));
+    }
+    if run.options.is_under_tls() && run.options.door == Some(Door::Encrypted) {
+        let line = "--door encrypted: its clients know no other handshake; give another door for TLS";
+        return Err(Fault::Usage(vec![line.to_owned()]));
     }
     let mut measure = Measure { run, usual: if modes.len() == 1 { ALONE } else { ONE_OF_ALL }, report };
     for mode in modes {
@@ -102,12 +107,14 @@ impl Measure<'_> {
     }
 
     fn work(&self, mode: Mode, title: String, clients: u64, store: Option<&str>) -> Work {
+        let tls = self.run.options.is_under_tls();
         Work {
             mode,
-            title,
+            title: if tls { title + ", under TLS" } else { title },
             name: String::new(),
             unit: "deliveries",
             door: self.door(mode).to_string(),
+            tls,
             publisher: None,
             store: store.filter(|_| self.run.options.url.is_none()).map(ToOwned::to_owned),
             clients,
@@ -183,69 +190,8 @@ impl Measure<'_> {
         Ok(())
     }
 
-    fn beside_floor(&mut self, mode: Mode, load: &Load, users: bool) -> Result<(), Fault> {
-        let store = self.store("memory").to_owned();
-        let mut work = self.loaded(mode, load, &store);
-        self.begin(&work, "");
-        let server = self.server(mode, &store, users)?;
-        work.server = load.run(&server, self.run)?;
-        drop(server);
-        self.note_beside_floor(work, |subject, run| load.run(subject, run), load.to_one)
-    }
-
-    /// Puts a work into the report, with the floor and the peers beside it.
-    fn note_beside_floor(
-        &mut self,
-        mut work: Work,
-        measure: impl Fn(&Subject, &Run) -> Result<Figures, Fault>,
-        to_one: bool,
-    ) -> Result<(), Fault> {
-        let mut outcome = self.compare(&mut work, FLOOR, |run| measure(&Subject::floor(&run.options)?, run));
-        for &peer in &self.run.options.peer {
-            if outcome.is_err() {
-                break;
-            }
-            outcome = self.compare(&mut work, peer.name(), |run| {
-                measure(&Subject::peer(&run.options, peer, to_one)?, run)
-            });
-        }
-        self.report.works.push(work);
-        outcome
-    }
-
     fn server(&self, mode: Mode, store: &str, users: bool) -> Result<Subject, Fault> {
         Subject::server(&self.run.options, &Wanted { door: self.door(mode), store, users })
-    }
-
-    /// Puts a work into the report, with what stands beside it. A stop leaves out the latter and keeps the work.
-    fn note(
-        &mut self,
-        mut work: Work,
-        name: &str,
-        measure: impl FnOnce(&Run) -> Result<Figures, Fault>,
-    ) -> Result<(), Fault> {
-        let outcome = self.compare(&mut work, name, measure);
-        self.report.works.push(work);
-        outcome
-    }
-
-    /// Measures what is to stand beside a work, unless the run is to stop.
-    fn compare(
-        &self,
-        work: &mut Work,
-        name: &str,
-        measure: impl FnOnce(&Run) -> Result<Figures, Fault>,
-    ) -> Result<(), Fault> {
-        if self.run.stop.is_wanted() {
-            return Ok(());
-        }
-        self.begin(work, name);
-        match measure(self.run) {
-            Ok(figures) => work.compare(name, figures),
-            Err(_) if self.run.stop.is_wanted() => {}
-            Err(fault) => return Err(fault),
-        }
-        Ok(())
     }
 
     fn connect(&mut self, mode: Mode) -> Result<(), Fault> {
@@ -298,14 +244,14 @@ impl Measure<'_> {
             work.server = durable.run(&server, self.run)?;
             drop(server);
             if let Some(single) = &first {
-                work.compare("http, 1 at a time", single.clone());
+                work.compare("http, 1 at a time", Some(work.tls), single.clone());
             } else {
                 first = Some(work.server.clone());
             }
             if store == "disk" && options.url.is_none() {
                 let temporary = std::env::temp_dir();
                 let directory = options.directory.as_deref().unwrap_or(&temporary);
-                work.compare("floor: write and sync", disk_floor(directory, size, window)?);
+                work.compare("floor: write and sync", None, disk_floor(directory, size, window)?);
             }
             self.report.works.push(work);
         }

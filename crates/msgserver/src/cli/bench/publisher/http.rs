@@ -1,13 +1,16 @@
 //! Requests and answers of the HTTP API, written out: a client library would cost more than what is measured.
 
+use std::io::{self, Read, Write};
+
 use memchr::memmem;
 
 use super::plan::Message;
 use super::way::Answers;
+use crate::cli::bench::place::Place;
 
-fn head(path: &str, host: &str, key: Option<&str>, length: usize) -> String {
+fn head(method: &str, path: &str, host: &str, key: Option<&str>, length: usize) -> String {
     let authorization = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
-    format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{authorization}Content-Length: {length}\r\n\r\n")
+    format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{authorization}Content-Length: {length}\r\n\r\n")
 }
 
 /// A message as `POST /v1/messages` takes it.
@@ -37,7 +40,7 @@ pub(super) fn write<'a>(
     for message in messages {
         body.clear();
         write_message(&message, &mut body);
-        out.extend_from_slice(head("/v1/messages", host, key, body.len()).as_bytes());
+        out.extend_from_slice(head("POST", "/v1/messages", host, key, body.len()).as_bytes());
         out.extend_from_slice(&body);
     }
 }
@@ -54,7 +57,7 @@ pub(super) fn write_batch<'a>(
         write_message(&message, &mut body);
         body.push(b'\n');
     }
-    out.extend_from_slice(head("/v1/messages/batch", host, key, body.len()).as_bytes());
+    out.extend_from_slice(head("POST", "/v1/messages/batch", host, key, body.len()).as_bytes());
     out.extend_from_slice(&body);
 }
 
@@ -76,6 +79,35 @@ pub(in crate::cli::bench) fn read(bytes: &[u8], mut each: impl FnMut(u16, &[u8])
         rest = &rest[end + 4 + length..];
     }
     Ok(bytes.len() - rest.len())
+}
+
+/// What a GET over a connection of its own is answered with 200.
+///
+/// # Errors
+/// What the system says, or the server.
+pub(in crate::cli::bench) fn get(
+    place: &Place,
+    host: &str,
+    path: &str,
+    key: Option<&str>,
+) -> io::Result<String> {
+    let mut stream = place.connect()?;
+    stream.write_all(head("GET", path, host, key, 0).as_bytes())?;
+    let (mut came, mut buffer, mut answer) = (Vec::new(), [0; 16 * 1024], None);
+    loop {
+        let count = stream.read(&mut buffer)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        came.extend_from_slice(&buffer[..count]);
+        let note = |status, body: &[u8]| answer = Some((status, String::from_utf8_lossy(body).into_owned()));
+        read(&came, note).map_err(io::Error::other)?;
+        match answer {
+            Some((200, body)) => return Ok(body),
+            Some((status, body)) => return Err(io::Error::other(format!("{status}: {body}"))),
+            None => {}
+        }
+    }
 }
 
 /// The results of a batch, a line each.

@@ -6,11 +6,14 @@ use std::io::{self, Read, Write};
 use mio::net::TcpStream;
 
 use super::way::{Answers, Way};
+use crate::cli::bench::channel::Channel;
 
 pub(super) struct Lane {
     pub(super) socket: TcpStream,
+    /// What TLS is spoken through, if it is.
+    channel: Option<Channel>,
     /// What is to be written.
-    pub(super) out: Vec<u8>,
+    out: Vec<u8>,
     /// How many messages have gone this way.
     pub(super) sent: u64,
     answered: u64,
@@ -22,10 +25,11 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn connect(way: &Way) -> Result<Self, String> {
-        let socket = way.connect()?;
+        let (socket, channel) = way.connect()?.into_parts();
         socket.set_nonblocking(true).map_err(|fault| fault.to_string())?;
         let socket = TcpStream::from_std(socket);
-        Ok(Self { socket, out: Vec::new(), sent: 0, answered: 0, waiting: VecDeque::new(), tail: Vec::new() })
+        let (out, tail, waiting) = (Vec::new(), Vec::new(), VecDeque::new());
+        Ok(Self { socket, channel, out, sent: 0, answered: 0, waiting, tail })
     }
 
     pub(super) const fn unanswered(&self) -> u64 {
@@ -35,6 +39,18 @@ impl Lane {
     /// Whether the socket has taken all that was to be written.
     pub(super) const fn is_written(&self) -> bool {
         self.out.is_empty()
+    }
+
+    /// Has something written as soon as the socket takes it.
+    pub(super) fn say(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        match &mut self.channel {
+            None => write(&mut self.out),
+            Some(channel) => {
+                let mut plain = Vec::new();
+                write(&mut plain);
+                channel.seal(&plain, &mut self.out);
+            }
+        }
     }
 
     /// Notes that so many messages go now.
@@ -87,7 +103,10 @@ impl Lane {
         loop {
             match self.socket.read(&mut buffer) {
                 Ok(0) => return Err("the server closed the publisher's connection".to_owned()),
-                Ok(read) => self.tail.extend_from_slice(&buffer[..read]),
+                Ok(read) => match &mut self.channel {
+                    None => self.tail.extend_from_slice(&buffer[..read]),
+                    Some(channel) => channel.open(&buffer[..read], &mut self.tail)?,
+                },
                 Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => break,
                 Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
                 Err(fault) => return Err(format!("the publisher's connection: {fault}")),

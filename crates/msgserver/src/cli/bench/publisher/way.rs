@@ -1,30 +1,26 @@
 //! How messages are handed over.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 use super::plan::Message;
 use super::{frame, http};
 use crate::cli::bench::line::{framed, hello, split_frame};
 use crate::cli::bench::peer::Peer;
-
-/// How long a server may take to take a connection.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::cli::bench::place::{Place, Stream};
 
 /// A way to a server. A new one is a variant here, and how its requests and answers are written.
 #[derive(Debug, Clone)]
 pub(in crate::cli::bench) enum Way {
     /// A request a message, the next without waiting for the answer.
-    Http { address: SocketAddr, host: String, key: Option<String> },
+    Http { place: Place, host: String, key: Option<String> },
     /// A request for all that may go.
-    Batch { address: SocketAddr, host: String, key: Option<String> },
+    Batch { place: Place, host: String, key: Option<String> },
     /// Frames of one session.
-    Frame { address: SocketAddr, user: String, token: Option<String> },
+    Frame { place: Place, user: String, token: Option<String> },
     /// The floor, which answers nothing.
-    Floor { address: SocketAddr },
+    Floor { place: Place },
     /// As a peer is published to.
-    Peer { address: SocketAddr, peer: Peer },
+    Peer { place: Place, peer: Peer },
 }
 
 /// What a server has said of publications.
@@ -54,13 +50,13 @@ impl Answers {
 }
 
 impl Way {
-    const fn address(&self) -> SocketAddr {
+    const fn place(&self) -> &Place {
         match self {
-            Self::Http { address, .. }
-            | Self::Batch { address, .. }
-            | Self::Frame { address, .. }
-            | Self::Floor { address }
-            | Self::Peer { address, .. } => *address,
+            Self::Http { place, .. }
+            | Self::Batch { place, .. }
+            | Self::Frame { place, .. }
+            | Self::Floor { place }
+            | Self::Peer { place, .. } => place,
         }
     }
 
@@ -77,13 +73,11 @@ impl Way {
     }
 
     /// A connection over which messages may go.
-    pub(super) fn connect(&self) -> Result<TcpStream, String> {
-        let address = self.address();
+    pub(super) fn connect(&self) -> Result<Stream, String> {
+        let place = self.place();
         let open = || {
-            let mut socket = TcpStream::connect_timeout(&address, PATIENCE)?;
-            socket.set_nodelay(true)?;
+            let mut socket = place.connect()?;
             if let Self::Frame { user, token, .. } = self {
-                socket.set_read_timeout(Some(PATIENCE))?;
                 socket.write_all(&framed(&hello(user, token.as_deref())))?;
                 let mut came = Vec::new();
                 while split_frame(&came).is_none() {
@@ -100,7 +94,7 @@ impl Way {
             }
             Ok(socket)
         };
-        open().map_err(|fault: std::io::Error| format!("a publisher at {address}: {fault}"))
+        open().map_err(|fault: std::io::Error| format!("a publisher at {}: {fault}", place.address))
     }
 
     /// Appends messages as they go over the wire.

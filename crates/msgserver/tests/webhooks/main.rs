@@ -1,81 +1,25 @@
 //! What an application is told of its messages, by the real binary over real sockets.
 #![allow(clippy::unwrap_used, reason = "a test that meets an error has to end")]
 
-#[path = "../../webhooks/tests/support/mod.rs"]
+mod configuration;
+#[path = "../../../webhooks/tests/support/mod.rs"]
 mod receiver;
+mod script;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver as Lines};
+use std::process::Command;
 
 use receiver::{Receiver, Reply, SECRET, status};
+use script::{Script, documented};
 use serde_json::{Value, json};
-use support::{PATIENCE, Redis, Server, acknowledge, contents, hello, read_frame, until, write_frame};
+use support::authority::Authority;
+use support::{Redis, Server, acknowledge, contents, hello, read_frame, until, write_frame};
 
 const OTHER_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const ALL_STEPS: &str = "accepted,scheduled,queued,sent,acknowledged,expired,cancelled";
-
-/// A script of Python that receives webhooks, and what it prints.
-struct Script {
-    child: Child,
-    port: u16,
-    lines: Lines<Value>,
-}
-
-impl Script {
-    fn start(directory: &Path, code: &str, secret: &str) -> Self {
-        let path = directory.join("receiver.py");
-        std::fs::write(&path, code).unwrap();
-        let mut child = Command::new("python3")
-            .args([path.to_str().unwrap(), "0"])
-            .env("WEBHOOK_SECRET", secret)
-            .current_dir(directory)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = String::new();
-        BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
-        let port = said.trim().strip_prefix("listening on port ").unwrap_or_else(|| panic!("{said}"));
-        let port = port.parse().unwrap();
-        let (tell, lines) = mpsc::channel();
-        let printed = BufReader::new(child.stdout.take().unwrap()).lines();
-        std::thread::spawn(move || {
-            printed.map_while(Result::ok).try_for_each(|line| tell.send(serde_json::from_str(&line).unwrap()))
-        });
-        Self { child, port, lines }
-    }
-
-    /// Waits for a step of a message; gives all that were told of it until then.
-    fn steps_until(&self, told: &mut Vec<Value>, id: &str, state: &str) -> Vec<Value> {
-        let of_it = |told: &[Value]| told.iter().filter(|step| step["id"] == id).cloned().collect::<Vec<_>>();
-        while !of_it(told).iter().any(|step| step["state"] == state) {
-            told.push(
-                self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no {state} of {id}: {told:?}")),
-            );
-        }
-        of_it(told)
-    }
-}
-
-impl Drop for Script {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The receiver that the document shows.
-fn documented() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/webhooks.md");
-    let document = std::fs::read_to_string(path).unwrap();
-    let (_, code) = document.split_once("```python\n").unwrap();
-    code.split_once("```").unwrap().0.to_owned()
-}
 
 /// The steps that a receipt has, in the form in which they are told.
 fn receipt(server: &Server, id: &str) -> Vec<Value> {
@@ -317,127 +261,33 @@ fn after_a_crash_a_receiver_sees_that_the_server_has_begun_anew() {
 #[test]
 fn an_https_endpoint_has_to_show_a_certificate_that_is_trusted() {
     let directory = tempfile::tempdir().unwrap();
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
-        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"])
-        .args(["-keyout", "key.pem", "-out", "certificate.pem"])
-        .current_dir(directory.path())
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
-    assert!(made.success());
-    let over_tls = "import ssl\n    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)\n    \
-                    tls.load_cert_chain('certificate.pem', 'key.pem')\n    \
-                    server.socket = tls.wrap_socket(server.socket, server_side=True)\n    ";
+    let authority = Authority::new(directory.path());
+    let [certificate, key] = authority.server();
+    let over_tls = format!(
+        "import ssl\n    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)\n    \
+         tls.load_cert_chain('{certificate}', '{key}')\n    \
+         server.socket = tls.wrap_socket(server.socket, server_side=True)\n    "
+    );
     let code = documented().replace("server.serve_forever()", &format!("{over_tls}server.serve_forever()"));
     let script = Script::start(directory.path(), &code, SECRET);
 
-    let start = |trusted: Option<&Path>| {
+    let start = |trusted: &Authority| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_msgserver"));
         command.args(["serve", "--listen", "off", "--frame", "off", "--http", "127.0.0.1:0"]);
         command.args(["--webhook-url", &format!("https://127.0.0.1:{}/", script.port)]);
         command.args(["--webhook-secrets", SECRET, "--webhook-steps", "accepted", "--delivery-drain", "0s"]);
-        command.envs(trusted.map(|path| ("SSL_CERT_FILE", path)));
+        command.env("SSL_CERT_FILE", trusted.ca());
         Server::run(command, directory.path())
     };
-    let certificate = directory.path().join("certificate.pem");
-    let server = start(Some(&certificate));
+    let server = start(&authority);
     let (id, _) = server.http().publish(&json!({"to": {"user": "ada"}, "content": 1}));
     let mut told = Vec::new();
     script.steps_until(&mut told, &id, "accepted");
     drop(server);
 
-    let stranger = directory.path().join("stranger.pem");
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-subj",
-            "/CN=stranger",
-            "-keyout",
-            "/dev/null",
-        ])
-        .arg("-out")
-        .arg(&stranger)
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
-    assert!(made.success());
-    let server = start(Some(&stranger));
+    let server = start(&Authority::named(directory.path(), "stranger"));
     server.http().publish(&json!({"to": {"user": "ada"}, "content": 1}));
     until(|| (server.stats()["webhooks_failed"].as_u64().unwrap() > 0).then_some(()));
     assert!(server.log().contains("invalid peer certificate"), "{}", server.log());
     assert!(script.lines.try_recv().is_err());
-}
-
-/// What a command says of a configuration: its exit code, its output and its faults.
-fn said(words: &[&str], config: &Path) -> (Option<i32>, String, Vec<String>) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_msgserver"));
-    let output = command.args(words).arg("--config").arg(config).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let faults = text(output.stderr).lines().map(str::to_owned).collect();
-    (output.status.code(), text(output.stdout), faults)
-}
-
-#[test]
-fn a_webhook_that_cannot_be_is_refused_with_what_would_be_right() {
-    let directory = tempfile::tempdir().unwrap();
-    let config = directory.path().join("config.toml");
-    let file = format!(
-        "webhook_secrets = [\"{SECRET}\"]\n\
-         [[webhook]]\nurl = \"https://ada:s3cret@app.example/\"\nsecret = \"{OTHER_SECRET}\"\n\
-         [[webhook]]\nurl = \"ftp://app.example/\"\nsecrets = [\"whsec_c2hvcnQ=\"]\nsteps = [\"read\"]\n\
-         targets = [\"ada\"]\ntimeout = 5\nbatch = 0\n\
-         [[webhook]]\nurl = \"https://app.example/\"\nsecrets = []\n"
-    );
-    std::fs::write(&config, file).unwrap();
-    let (code, _, faults) = said(&["config", "check"], &config);
-    assert_eq!(code, Some(2));
-    let expected = [
-        ("webhook[1].url = \"https://***@app.example/\"", "without a user"),
-        ("webhook[1].secret = ***", "did you mean secrets?"),
-        ("webhook[1].secrets", "missing"),
-        ("webhook[2].url = \"ftp://app.example/\"", "https://app.example/hooks"),
-        ("webhook[2].secrets = ***", "24 to 64 random bytes"),
-        ("webhook[2].steps = [\"read\"]", "\"acknowledged\""),
-        ("webhook[2].targets = [\"ada\"]", "user/NAME"),
-        ("webhook[2].timeout = 5", "a time with its unit"),
-        ("webhook[2].batch = 0", "a whole number from 1"),
-        ("webhook_secrets", "--webhook-url"),
-        ("webhook[3].url", "give webhook[3].secrets"),
-    ];
-    assert_eq!(faults.len(), expected.len(), "{faults:#?}");
-    for (what, right) in expected {
-        assert!(faults.iter().any(|line| line.contains(what) && line.contains(right)), "{what}: {faults:#?}");
-    }
-    let all = faults.concat();
-    assert!(["s3cret", "whsec_M", "whsec_A", "c2hvcnQ"].iter().all(|secret| !all.contains(secret)), "{all}");
-}
-
-#[test]
-fn secrets_of_webhooks_are_not_printed_and_what_stands_for_them_is_not_served() {
-    let directory = tempfile::tempdir().unwrap();
-    let config = directory.path().join("config.toml");
-    let file = format!(
-        "webhook_url = \"https://app.example/\"\nwebhook_secrets = [\"{SECRET}\", \"{OTHER_SECRET}\"]\n\
-         [[webhook]]\nurl = \"https://app.example/more\"\nsecrets = [\"{SECRET}\"]\ntargets = [\"user/a*\", \"all\"]\n"
-    );
-    std::fs::write(&config, file).unwrap();
-    let (code, printed, faults) = said(&["config", "print"], &config);
-    assert_eq!((code, &faults[..]), (Some(0), &[][..]));
-    assert!(!printed.contains("whsec_"), "{printed}");
-    assert!(printed.contains("targets = [\"user/a*\", \"all\"]"), "{printed}");
-    std::fs::write(&config, printed).unwrap();
-    assert_eq!(said(&["config", "check"], &config).0, Some(0));
-    let (code, _, faults) = said(&["serve", "--http", "off", "--listen", "off", "--frame", "off"], &config);
-    assert_eq!(code, Some(2));
-    for key in ["webhook_secrets = ", "webhook[1].secrets = "] {
-        assert!(
-            faults.iter().any(|line| line.contains(key) && line.contains("stands for a secret")),
-            "{faults:?}"
-        );
-    }
 }
