@@ -169,7 +169,7 @@ mod tests {
     use std::io::Read;
     use std::net::{TcpListener, TcpStream};
 
-    use msgserver_message::{Content, DeviceId, Message, SessionId, UserId};
+    use msgserver_message::{Content, Message};
     use msgserver_protocol::{Bar, Encoder, Json};
     use proptest::prelude::*;
 
@@ -222,20 +222,7 @@ mod tests {
         /// A client comes; gives the place of its session.
         fn come(&mut self, from: u64) -> usize {
             let socket = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
-            let setup = SessionSetup {
-                id: SessionId::new(self.clients.len() as u64),
-                user: UserId::new("u").unwrap(),
-                device: DeviceId::new("d").unwrap(),
-                encoders: Arc::clone(&self.encoders),
-                encoding: 0,
-                cipher: None,
-                outbox_limit: usize::MAX,
-                window: 1,
-                standing: None,
-                may_publish: false,
-                terms: crate::Terms::default(),
-                read_ahead: Vec::new(),
-            };
+            let setup = SessionSetup::plain(self.clients.len() as u64, "u", &self.encoders);
             let server = self.listener.accept().unwrap().0;
             let session = Arc::new(Session::new(setup, server.into()).unwrap());
             self.clients.push(Client { socket, session: Arc::clone(&session), from });

@@ -45,6 +45,27 @@ pub struct SessionSetup {
     pub read_ahead: Vec<u8>,
 }
 
+#[cfg(test)]
+impl SessionSetup {
+    /// Of a user's session that has agreed on nothing.
+    pub(crate) fn plain(id: u64, user: &str, encoders: &Arc<[Encoder]>) -> Self {
+        Self {
+            id: SessionId::new(id),
+            user: UserId::new(user).expect("a name"),
+            device: DeviceId::new("d").expect("a name"),
+            encoders: Arc::clone(encoders),
+            encoding: 0,
+            cipher: None,
+            outbox_limit: usize::MAX,
+            window: 1,
+            standing: None,
+            may_publish: false,
+            terms: Terms::default(),
+            read_ahead: Vec::new(),
+        }
+    }
+}
+
 /// Of a client that has agreed on nothing.
 const UNSAID: u32 = u32::MAX;
 

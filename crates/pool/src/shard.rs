@@ -366,6 +366,27 @@ impl Shard {
                 let session = Arc::clone(session);
                 self.look_again(index, &session, silent);
             }
+            self.shrink();
+        }
+    }
+
+    /// Gives back what was needed while there were many more sessions. A place that is taken holds all that are before
+    /// it.
+    fn shrink(&mut self) {
+        if self.free.len() < self.sessions.len() / 4 * 3 || self.sessions.last().is_none_or(Option::is_some) {
+            return;
+        }
+        let needed = self.sessions.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        self.sessions.truncate(needed);
+        self.sessions.shrink_to_fit();
+        self.free.retain(|place| *place < needed);
+        self.free.shrink_to_fit();
+        let is_there = |(index, id): &(usize, SessionId)| {
+            self.sessions.get(*index).and_then(Option::as_ref).is_some_and(|session| session.id() == *id)
+        };
+        for due in &mut self.wheel {
+            due.retain(is_there);
+            due.shrink_to_fit();
         }
     }
 
@@ -400,11 +421,58 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
-    use msgserver_message::{Content, Message};
-    use msgserver_protocol::{Bar, Encoder, Json};
+    use std::net::{TcpListener, TcpStream};
+
+    use msgserver_message::{Content, Message, Seq};
+    use msgserver_protocol::{Bar, ClientFrame, Encoder, Json};
 
     use super::*;
+    use crate::SessionSetup;
     use crate::round::BURST;
+
+    /// Somebody who does nothing about what happens.
+    struct Idle;
+
+    impl Events for Idle {
+        fn on_frame(&self, _: &Arc<Session>, _: ClientFrame) {}
+        fn on_delivered(&self, _: &Arc<Session>, _: Seq) {}
+        fn on_room(&self, _: &Arc<Session>) {}
+        fn on_closed(&self, _: &Arc<Session>, _: &CloseReason) {}
+    }
+
+    #[test]
+    fn what_many_sessions_needed_is_given_back_when_they_have_gone() {
+        const MANY: usize = 200;
+        let encoders: Arc<[Encoder]> = [Encoder::new(Bar, Json).unwrap()].into();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (inbox, options, begin) = (Arc::default(), ReactorOptions::default(), Instant::now());
+        let poll = Poll::new().unwrap();
+        let mut shard = Shard::new((0, 1), poll, Arc::clone(&inbox), Arc::new(Idle), &options, begin);
+        let come = |number| {
+            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let setup = SessionSetup::plain(number as u64, "u", &encoders);
+            let session = Arc::new(Session::new(setup, listener.accept().unwrap().0.into()).unwrap());
+            inbox.lock().arrivals.push(Arc::clone(&session));
+            (client, session)
+        };
+        let held = |shard: &Shard| {
+            let timers = shard.wheel.iter().map(Vec::capacity).sum::<usize>();
+            shard.sessions.capacity() + shard.free.capacity() + timers
+        };
+        let both: Vec<_> = (0..MANY).map(come).collect();
+        shard.turn([], begin);
+        assert!(held(&shard) >= 2 * MANY);
+
+        both[1..].iter().for_each(|(_, session)| session.close(CloseReason::Dismissed));
+        shard.turn((0..MANY).map(|place| (place, true, false)), begin);
+        shard.turn([], begin + Duration::from_secs(1));
+        assert!(held(&shard) < 20, "{} places and timers are held for one session", held(&shard));
+        assert_eq!((shard.sessions.len(), shard.free.len()), (1, 0));
+
+        let _next = come(MANY);
+        shard.turn([], begin + Duration::from_secs(1));
+        assert_eq!(shard.sessions.iter().flatten().count(), 2);
+    }
 
     #[test]
     fn a_burst_is_for_the_same_sessions_and_fits_a_socket_unless_one_notice_alone_does_not() {

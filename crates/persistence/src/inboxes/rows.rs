@@ -5,6 +5,7 @@ use std::sync::Arc;
 use msgserver_message::{Message, MessageId, Priority, Seq, Step, Timestamp, Topic, UserId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::{Append, IfFull, Recipients, StoreError, codec};
 
@@ -159,11 +160,11 @@ pub(crate) fn corrupt(detail: impl ToString) -> StoreError {
 
 /// Without names: they would be most of a row that is written with every message.
 pub(crate) fn write<T: Serialize>(row: &T) -> Vec<u8> {
-    // Longer than most, so that it seldom grows.
-    let mut bytes = Vec::with_capacity(64);
+    // Rows are kept for long, and most are short: none takes more than it is long.
+    let mut bytes = SmallVec::<[u8; 128]>::new();
     bytes.push(VERSION);
     rmp_serde::encode::write(&mut bytes, row).expect("rows are numbers, texts and lists of them");
-    bytes
+    bytes.to_vec()
 }
 
 /// With the names of the fields: for rows with words of the message crate, which leave fields out.
@@ -275,6 +276,12 @@ mod tests {
             assert_eq!(message(&entry).unwrap(), message_);
             assert!(Head::read(&entry[..HEAD_BYTES - 1]).is_err());
         }
+    }
+
+    #[test]
+    fn a_row_takes_no_more_than_it_is_long() {
+        let row = write(&DeviceRow { last_seen: u64::MAX, ..DeviceRow::default() });
+        assert_eq!((row.len(), row.capacity()), (14, 14));
     }
 
     #[test]
