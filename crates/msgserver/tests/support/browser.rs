@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Message, WebSocket};
 
-use super::{PATIENCE, until};
+use super::{Http, PATIENCE, until};
 
 pub struct Browser {
     child: Child,
@@ -40,8 +40,11 @@ impl Browser {
             text.lines().next()?.parse::<u16>().ok()
         });
         let url = until(|| {
-            let mut pages = ureq::get(format!("http://127.0.0.1:{port}/json")).call().ok()?;
-            let pages: Value = pages.body_mut().read_json().ok()?;
+            let address = format!("127.0.0.1:{port}");
+            let mut http = Http::connect(&address).ok()?;
+            // It answers nobody who has come by the name of another host.
+            http.send(format!("GET /json HTTP/1.1\r\nHost: {address}\r\n\r\n")).ok()?;
+            let pages: Value = serde_json::from_str(&http.answer("GET").ok()?.body).ok()?;
             let shown = pages.as_array()?.iter().find(|shown| shown["url"] == page)?;
             Some(shown["webSocketDebuggerUrl"].as_str()?.to_owned())
         });
