@@ -1,7 +1,7 @@
 //! Delivery at QoS 0 and 1 (sections 3.3, 4.3, 4.4 and 4.6).
 
 use crate::support::mqtt::Version::{V5, V311};
-use crate::support::mqtt::{Connect, Mqtt, Published, VERSIONS, packet, puback};
+use crate::support::mqtt::{Connect, Mqtt, Published, VERSIONS, packet, puback, publish_with};
 use crate::support::{hello, read_frame};
 use crate::{send, server, subscriber};
 
@@ -185,7 +185,7 @@ fn dup_is_not_passed_on() {
     for version in VERSIONS {
         let (_directory, server) = server(&[]);
         let mut mqtt = subscriber(&server, version, "ada", &[("t/a", 1)]);
-        mqtt.say(&crate::support::mqtt::publish_with(version, 0x0a, 7, "t/a", &[], b"x"));
+        mqtt.say(&publish_with(version, 0x0a, 7, "t/a", &[], b"x"));
         assert_eq!(mqtt.puback(), 0);
         assert!(!mqtt.message().again);
     }
@@ -242,5 +242,33 @@ fn a_message_says_what_it_is_in_version_5() {
     for payload in [message.payload, old.message().payload] {
         let content: serde_json::Value = serde_json::from_str(&payload).unwrap();
         assert_eq!(content, serde_json::json!({"a": [1, 2]}));
+    }
+}
+
+/// [MQTT-3.8.4-6], of 5 [MQTT-3.8.4-8]: a message comes no surer than it was published, and it is kept all the same.
+#[test]
+fn what_was_published_at_qos_0_comes_at_qos_0() {
+    for version in VERSIONS {
+        let (_directory, server) = server(&[]);
+        let connect = Connect::lasting(version, "ada", "phone");
+        let mut mqtt = Mqtt::connect(&server, &connect);
+        mqtt.subscribe(&[("inbox", 1), ("t/a", 1)]);
+        let mut publisher = Mqtt::connect(&server, &Connect::new(version, "eve", "shell"));
+        for topic in ["to/ada", "t/a"] {
+            publisher.say(&publish_with(version, 0, 0, topic, &[], b"unsure"));
+            let message = mqtt.message();
+            assert_eq!((&*message.payload, message.qos), ("unsure", 0));
+            assert_eq!(publisher.publish(topic, "sure"), 0);
+            let message = mqtt.message();
+            assert_eq!((&*message.payload, message.qos), ("sure", 1));
+            mqtt.say(&puback(message.id));
+        }
+        mqtt.leave();
+        server.wait_until_away("ada");
+        publisher.say(&publish_with(version, 0, 0, "to/ada", &[], b"waits"));
+        publisher.ping();
+        crate::support::until(|| (server.http().get("/v1/users/ada")["waiting"] == 1).then_some(()));
+        let message = Mqtt::connect(&server, &connect).message();
+        assert_eq!((&*message.payload, message.qos), ("waits", 0));
     }
 }

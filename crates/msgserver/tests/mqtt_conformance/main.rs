@@ -8,6 +8,7 @@ mod credentials;
 mod delivering;
 mod formats;
 mod limits;
+mod properties;
 mod publishing;
 mod retaining;
 mod sessions;

@@ -1,7 +1,7 @@
 //! Wills (sections 3.1.2.5, 3.1.3.2 and 3.14.4).
 
 use crate::support::mqtt::Version::{V5, V311};
-use crate::support::mqtt::{Connect, Mqtt, VERSIONS, Will, packet, string};
+use crate::support::mqtt::{Connect, Mqtt, VERSIONS, Will, packet};
 use crate::{server, subscriber};
 
 fn dies(mqtt: Mqtt) {
@@ -138,21 +138,4 @@ fn a_takeover_makes_a_will_due() {
         assert_eq!(witness.take(), "taken over");
         second.leave();
     }
-}
-
-/// [MQTT-3.1.3-10] of 5: and what else it says.
-#[test]
-fn a_will_says_what_its_client_had_it_say() {
-    let (_directory, server) = server(&[]);
-    let mut witness = subscriber(&server, V5, "eve", &[("t/+", 1)]);
-    let mut properties = [&[0x03][..], &string("text/csv")].concat();
-    for (name, value) in [("b", "1"), ("a", "2")] {
-        properties.extend([&[0x26][..], &string(name), &string(value)].concat());
-    }
-    let will = Will { properties, ..Will::new("t/ada", "gone") };
-    dies(Mqtt::connect(&server, &Connect::new(V5, "ada", "phone").with_will(will)));
-    let message = witness.message();
-    assert_eq!((&*message.payload, message.properties.text(0x03).as_deref()), ("gone", Some("text/csv")));
-    let user = message.properties.of_user();
-    assert_eq!(user[user.len() - 2..], ["b=1", "a=2"]);
 }
