@@ -1,6 +1,9 @@
 //! Everything that the README has its readers type is typed, and gives what they were told it would.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test that meets an error has to end")]
-#![allow(clippy::print_stdout, reason = "the README prints what arrives, and a failure says of which one it is")]
+#![allow(
+    clippy::print_stdout,
+    reason = "the README prints what arrives, and a failure says of which one it is"
+)]
 
 mod document;
 mod program;
