@@ -13,6 +13,10 @@ use crate::{Cursor, StoreError};
 pub(crate) struct Opened {
     pub(crate) cursor: Cursor,
     /// Whether a power cut that makes the store forget that it came would cost it something.
+    #[cfg_attr(
+        not(feature = "disk"),
+        allow(dead_code, reason = "what is in memory is never safer than now")
+    )]
     pub(crate) has_to_be_safe: bool,
 }
 
