@@ -1,10 +1,12 @@
 //! A Redis server of a test's own.
 
-use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 use super::until;
+
+#[path = "../../../persistence/tests/suite/redis/mending.rs"]
+mod mending;
 
 /// A Redis server that syncs before it answers, and ends with the test.
 pub struct Redis {
@@ -57,24 +59,9 @@ impl Redis {
 
     /// Starts it again on what it had written, as docs/delivery.md says.
     pub fn start_again(&mut self) {
-        self.mend();
+        mending::mend(self.directory.path());
         self.process = Self::spawn(&self.directory, self.port);
         assert!(self.is_up(), "redis-server ended");
-    }
-
-    /// Takes away the beginning of a script's writes after which it was killed. By itself Redis takes away the last
-    /// command of it alone, and does the rest at the start after the next.
-    fn mend(&self) {
-        let mut check = Command::new("redis-check-aof")
-            .arg("--fix")
-            .arg(self.directory.path().join("appendonlydir/appendonly.aof.manifest"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-check-aof comes with redis-server");
-        // It asks before it takes something away, and may have ended when nothing is to be.
-        let _ = check.stdin.take().unwrap().write_all(b"y\n");
-        assert!(check.wait().unwrap().success(), "what Redis has written cannot be mended");
     }
 
     /// How many bytes it has been sent and has not read.

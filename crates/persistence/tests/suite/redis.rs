@@ -1,4 +1,3 @@
-use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,6 +15,8 @@ mod failures;
 mod go;
 #[path = "redis/keys.rs"]
 mod keys;
+#[path = "redis/mending.rs"]
+mod mending;
 #[path = "redis/servers.rs"]
 mod servers;
 
@@ -85,27 +86,8 @@ impl Server {
         nodes
     }
 
-    /// Takes away the beginning of a script's writes after which it was killed: by itself Redis takes away the last
-    /// command of it alone, and does the rest at the start after the next.
-    fn mend(&self) {
-        let written = self.directory.path().join("appendonlydir/appendonly.aof.manifest");
-        if !written.exists() {
-            return;
-        }
-        let mut check = Command::new("redis-check-aof")
-            .arg("--fix")
-            .arg(written)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-check-aof comes with redis-server");
-        // It asks before it takes something away, and may have ended when nothing is to be.
-        let _ = check.stdin.take().unwrap().write_all(b"y\n");
-        assert!(check.wait().unwrap().success(), "what Redis has written cannot be mended");
-    }
-
     fn start_again(&mut self) {
-        self.mend();
+        mending::mend(self.directory.path());
         let mut command = Command::new("redis-server");
         match self.ports {
             None => command.args(["--port", "0", "--unixsocket", "socket"]),
