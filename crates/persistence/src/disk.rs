@@ -21,8 +21,8 @@ use self::writer::{Commit, Job, Work, Writer, at_once, soon};
 use crate::inboxes::{Changes, Inboxes, Opened, Reading, Rounds, corrupt};
 use crate::listening::Listening;
 use crate::{
-    Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, StepListener, Store, StoreError,
-    Swept, TopicLog,
+    Acknowledge, Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, StepListener, Store,
+    StoreError, Swept, TopicLog,
 };
 
 mod check;
@@ -374,10 +374,12 @@ impl Store for DiskStore {
         self.read(move |inboxes| inboxes.read(&user, after, limit)).await
     }
 
-    async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError> {
-        let (user, device) = (user.clone(), device.clone());
+    async fn acknowledge_all(&self, batch: Vec<Acknowledge>) -> Vec<Result<(), StoreError>> {
+        let count = batch.len();
         // If it is lost, the message comes again under its number, and the client passes over it.
-        self.write(soon, Timestamp::now(), move |inboxes, _| inboxes.acknowledge(&user, &device, upto)).await
+        let done =
+            self.write(soon, Timestamp::now(), move |inboxes, _| Ok(inboxes.acknowledge_all(&batch))).await;
+        done.unwrap_or_else(|fault| vec![Err(fault); count])
     }
 
     async fn follow(&self, user: &UserId, device: &DeviceId, topics: &TopicFilter) -> Result<(), StoreError> {

@@ -70,6 +70,6 @@ pub use error::{InboxLimit, StoreError};
 pub use listening::{StepListener, StepMade};
 pub use memory::MemoryStore;
 pub use store::{
-    Append, Appended, Cancelled, Cursor, Device, Due, Entry, IfFull, Inbox, Limits, Recipients, Released,
-    Store, Swept, TopicLog,
+    Acknowledge, Append, Appended, Cancelled, Cursor, Device, Due, Entry, IfFull, Inbox, Limits, Recipients,
+    Released, Store, Swept, TopicLog,
 };

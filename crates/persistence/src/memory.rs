@@ -11,8 +11,8 @@ use crate::inboxes::tables::{Key, Row, Rows, Table, Tables, Visit};
 use crate::inboxes::{Changes, Inboxes, Reading, Rounds, Setting};
 use crate::listening::Listening;
 use crate::{
-    Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, StepListener, Store, StoreError,
-    Swept, TopicLog,
+    Acknowledge, Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, StepListener, Store,
+    StoreError, Swept, TopicLog,
 };
 
 /// Inboxes that end with the process: for tests, and for servers whose messages matter only now.
@@ -114,8 +114,9 @@ impl Store for MemoryStore {
         self.read(|inboxes| inboxes.read(user, after, limit))
     }
 
-    async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError> {
-        self.write(Timestamp::now(), |inboxes, _| inboxes.acknowledge(user, device, upto))
+    async fn acknowledge_all(&self, batch: Vec<Acknowledge>) -> Vec<Result<(), StoreError>> {
+        let done = self.write(Timestamp::now(), |inboxes, _| Ok(inboxes.acknowledge_all(&batch)));
+        done.unwrap_or_else(|fault| vec![Err(fault); batch.len()])
     }
 
     async fn follow(&self, user: &UserId, device: &DeviceId, topics: &TopicFilter) -> Result<(), StoreError> {

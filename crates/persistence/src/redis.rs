@@ -19,8 +19,8 @@ use self::messages::Messages;
 use self::topics::Topics;
 use crate::listening::Listening;
 use crate::{
-    Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, StepListener, StepMade, Store,
-    StoreError, Swept, TopicLog,
+    Acknowledge, Append, Appended, Cancelled, Cursor, Device, Due, Entry, Inbox, Limits, StepListener,
+    StepMade, Store, StoreError, Swept, TopicLog,
 };
 
 mod append;
@@ -249,8 +249,15 @@ impl Store for RedisStore {
         self.open()?.inboxes.read(user, after, limit).await
     }
 
-    async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError> {
-        self.open()?.inboxes.acknowledge(user, device, upto).await
+    async fn acknowledge_all(&self, batch: Vec<Acknowledge>) -> Vec<Result<(), StoreError>> {
+        let open = match self.open() {
+            Ok(open) => open,
+            Err(fault) => return vec![Err(fault); batch.len()],
+        };
+        let one = |Acknowledge { user, device, upto }| async move {
+            open.inboxes.acknowledge(&user, &device, upto).await
+        };
+        together(batch.into_iter().map(one).collect()).await
     }
 
     async fn follow(&self, user: &UserId, device: &DeviceId, topics: &TopicFilter) -> Result<(), StoreError> {

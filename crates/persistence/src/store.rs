@@ -53,6 +53,17 @@ pub struct Append {
     pub besides: Arc<[UserId]>,
 }
 
+/// A device has got messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledge {
+    /// Whose inbox they are from.
+    pub user: UserId,
+    /// Where they are safe.
+    pub device: DeviceId,
+    /// The number of the last of them.
+    pub upto: Seq,
+}
+
 impl Append {
     /// A message for these users, now, under an id of the server's.
     #[must_use]
@@ -298,10 +309,16 @@ pub trait Store: Send + Sync + 'static {
     /// expired is passed over, and so is what cannot be read; the log says so. Nothing only if nothing is left.
     async fn read(&self, user: &UserId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError>;
 
-    /// Notes that everything up to and including `upto` is safe with a device, and deletes what every
-    /// device has passed. A cursor moves forward only, and at most to the newest message. A device that is
-    /// not known has nothing to acknowledge; that changes nothing.
-    async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError>;
+    /// Notes what is safe with devices, and deletes what every device of its user has passed. A cursor moves
+    /// forward only, and at most to the newest message. A device that is not known has nothing to acknowledge;
+    /// that changes nothing. The answers are in the order of the batch, and one may fail where others do not.
+    async fn acknowledge_all(&self, batch: Vec<Acknowledge>) -> Vec<Result<(), StoreError>>;
+
+    /// Notes what is safe with one device, as [`Store::acknowledge_all`] does.
+    async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError> {
+        let one = Acknowledge { user: user.clone(), device: device.clone(), upto };
+        self.acknowledge_all(vec![one]).await.pop().expect("an answer for each")
+    }
 
     /// Has a device follow a topic, or all topics that fit: from now on what is published there comes into the
     /// inbox of its user. It does so, connected or away, until it stops or is forgotten. To follow what is

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use msgserver_message::Seq;
 use msgserver_mqtt::Packet;
+use msgserver_persistence::Acknowledge;
 use msgserver_pool::{CloseReason, Events, Session};
 use msgserver_protocol::{Acknowledgement, ClientFrame, ErrorCode, ServerFrame};
 
@@ -101,6 +102,35 @@ impl Events for FromReactor {
     }
 }
 
+/// What a session has acknowledged, until the store has it.
+struct Note {
+    session: Arc<Session>,
+    /// Up to where the store has it.
+    noted: Seq,
+    /// Up to where it is to have it.
+    upto: Seq,
+    /// How often it is still tried once the session is over.
+    left: u32,
+}
+
+impl Note {
+    fn new(session: Arc<Session>) -> Self {
+        Self { session, noted: Seq::ZERO, upto: Seq::ZERO, left: TRIES_FOR_WHO_LEFT }
+    }
+
+    /// Whether something is still to be written down.
+    fn has_more(&mut self) -> bool {
+        let next = if self.left > 0 { self.session.next_note(self.noted) } else { None };
+        self.upto = next.unwrap_or(self.upto);
+        next.is_some()
+    }
+
+    fn to_acknowledge(&self) -> Acknowledge {
+        let (user, device) = (self.session.user().clone(), self.session.device().clone());
+        Acknowledge { user, device, upto: self.upto }
+    }
+}
+
 impl Core {
     /// Moves a device's cursor. A client may acknowledge faster than a store can note it, so at most one note
     /// a session is under way, and the next one is about the newest acknowledgement.
@@ -130,24 +160,25 @@ impl Core {
 
     async fn write_all_down(self: Arc<Self>) {
         let sessions = std::mem::take(&mut *self.acknowledging.lock());
-        // Together: what a store can take at once, one sync is enough for.
-        futures_util::future::join_all(sessions.iter().map(|session| self.write_down_of(session))).await;
-    }
-
-    async fn write_down_of(&self, session: &Session) {
-        let Some(store) = self.store_for(session.user()) else { return };
-        let (mut noted, mut left) = (Seq::ZERO, TRIES_FOR_WHO_LEFT);
-        while let Some(upto) = session.next_note(noted) {
-            match store.acknowledge(session.user(), session.device(), upto).await {
-                Ok(()) => noted = upto,
-                Err(fault) => {
-                    tracing::warn!(user = %session.user(), %fault, "an acknowledgement is not kept yet");
-                    left -= u32::from(session.is_over());
-                    if left == 0 {
-                        break;
+        let mut notes: Vec<_> = sessions.into_iter().map(Note::new).collect();
+        loop {
+            notes.retain_mut(|note| note.has_more());
+            let Some(first) = notes.first() else { return };
+            let Some(store) = self.store_for(first.session.user()) else { return };
+            let noted = store.acknowledge_all(notes.iter().map(Note::to_acknowledge).collect()).await;
+            let mut failed = false;
+            for (note, noted) in notes.iter_mut().zip(noted) {
+                match noted {
+                    Ok(()) => note.noted = note.upto,
+                    Err(fault) => {
+                        tracing::warn!(user = %note.session.user(), %fault, "an acknowledgement is not kept yet");
+                        note.left -= u32::from(note.session.is_over());
+                        failed = true;
                     }
-                    tokio::time::sleep(STORE_RETRY).await;
                 }
+            }
+            if failed {
+                tokio::time::sleep(STORE_RETRY).await;
             }
         }
     }

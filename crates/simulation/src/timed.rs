@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Step, Timestamp, Topic, TopicFilter, UserId};
 use msgserver_persistence::{
-    Append, Appended, Cancelled, Cursor, Device, DiskStore, Due, Entry, Inbox, Store, StoreError, Swept,
-    TopicLog,
+    Acknowledge, Append, Appended, Cancelled, Cursor, Device, DiskStore, Due, Entry, Inbox, Store,
+    StoreError, Swept, TopicLog,
 };
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -120,14 +120,18 @@ impl Store for Timed {
         self.later(self.store.read(user, after, limit)).await
     }
 
-    async fn acknowledge(&self, user: &UserId, device: &DeviceId, upto: Seq) -> Result<(), StoreError> {
-        self.may_fail()?;
-        let noted = self.later(self.store.acknowledge(user, device, upto)).await;
-        self.trace.note(format_args!("noted {user}/{device} {upto}: {}", outcome(&noted)));
-        if noted.is_ok() {
-            self.noted.lock().insert((user.clone(), device.clone()), upto);
+    async fn acknowledge_all(&self, batch: Vec<Acknowledge>) -> Vec<Result<(), StoreError>> {
+        if let Err(fault) = self.may_fail() {
+            return vec![Err(fault); batch.len()];
         }
-        noted
+        let all = self.later(self.store.acknowledge_all(batch.clone())).await;
+        for (Acknowledge { user, device, upto }, noted) in batch.into_iter().zip(&all) {
+            self.trace.note(format_args!("noted {user}/{device} {upto}: {}", outcome(noted)));
+            if noted.is_ok() {
+                self.noted.lock().insert((user, device), upto);
+            }
+        }
+        all
     }
 
     async fn follow(&self, user: &UserId, device: &DeviceId, topics: &TopicFilter) -> Result<(), StoreError> {

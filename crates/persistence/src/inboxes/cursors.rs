@@ -4,9 +4,9 @@ use msgserver_message::{DeviceId, Seq, Timestamp, UserId};
 
 use super::following::following;
 use super::rows::{self, DeviceRow, UserRow};
-use super::tables::{self, Table, Tables};
-use super::{Inboxes, device_rows, log, row, user_row};
-use crate::{Cursor, StoreError};
+use super::tables::{self, Rows, Table, Tables};
+use super::{Changes, Inboxes, device_rows, log, row, user_row};
+use crate::{Acknowledge, Cursor, StoreError};
 
 /// A device that has come.
 #[derive(Debug)]
@@ -18,6 +18,15 @@ pub(crate) struct Opened {
         allow(dead_code, reason = "what is in memory is never safer than now")
     )]
     pub(crate) has_to_be_safe: bool,
+}
+
+impl<R: Rows> Inboxes<'_, Changes<'_, R>> {
+    /// Moves each cursor, and takes out what every device has passed; one that fails moves nothing.
+    pub(crate) fn acknowledge_all(&mut self, batch: &[Acknowledge]) -> Vec<Result<(), StoreError>> {
+        let setting = self.setting;
+        let one = |one| self.tables.whole(|tables| Inboxes::new(tables, setting).acknowledge(one));
+        batch.iter().map(one).collect()
+    }
 }
 
 impl<T: Tables> Inboxes<'_, T> {
@@ -79,12 +88,7 @@ impl<T: Tables> Inboxes<'_, T> {
     }
 
     /// Moves a cursor, and takes out what every device has passed.
-    pub(crate) fn acknowledge(
-        &mut self,
-        user: &UserId,
-        device: &DeviceId,
-        upto: Seq,
-    ) -> Result<(), StoreError> {
+    fn acknowledge(&mut self, Acknowledge { user, device, upto }: &Acknowledge) -> Result<(), StoreError> {
         let Some(mut at) = self.device(user, device)? else { return Ok(()) };
         let mut row = user_row(self.tables, user)?;
         let upto = upto.get().min(row.last);

@@ -38,26 +38,16 @@ pub(super) fn walk(
     upto: Seq,
     visit: &mut Visit<'_>,
 ) -> Result<(), StoreError> {
+    /// So few numbers are looked up one by one: for a walk an engine opens each of its files, and mostly for
+    /// nothing, as what came last is in memory.
+    const FEW: u64 = 4;
     /// Where an engine cannot walk on, so many numbers are looked up one by one before it is tried again.
-    const ONE_BY_ONE: u64 = 256;
+    const MANY: u64 = 256;
 
     let mut done = after.get();
-    while done < upto.get() {
-        let mut ended = false;
-        let to = tables::entry(user, upto.next());
-        let walked =
-            tables.walk(Table::Log, &tables::entry(user, Seq::new(done + 1)), &to, &mut |key, entry| {
-                let Some(seq) = tables::seq(key) else { return Ok(ControlFlow::Continue(())) };
-                done = seq.get();
-                let going = visit(seq, readable(user, seq, entry));
-                ended = going.is_break();
-                Ok(going)
-            });
-        match walked {
-            Err(StoreError::Corrupt { .. }) if !ended => {}
-            walked => return walked,
-        }
-        for _ in 0..ONE_BY_ONE.min(upto.get() - done) {
+    let mut one_by_one = if upto.get().saturating_sub(done) <= FEW { FEW } else { 0 };
+    loop {
+        for _ in 0..one_by_one.min(upto.get().saturating_sub(done)) {
             done += 1;
             let seq = Seq::new(done);
             let going = match tables.get(Table::Log, &tables::entry(user, seq)) {
@@ -73,8 +63,24 @@ pub(super) fn walk(
                 return Ok(());
             }
         }
+        if done >= upto.get() {
+            return Ok(());
+        }
+        let mut ended = false;
+        let to = tables::entry(user, upto.next());
+        let walked =
+            tables.walk(Table::Log, &tables::entry(user, Seq::new(done + 1)), &to, &mut |key, entry| {
+                let Some(seq) = tables::seq(key) else { return Ok(ControlFlow::Continue(())) };
+                done = seq.get();
+                let going = visit(seq, readable(user, seq, entry));
+                ended = going.is_break();
+                Ok(going)
+            });
+        match walked {
+            Err(StoreError::Corrupt { .. }) if !ended => one_by_one = MANY,
+            walked => return walked,
+        }
     }
-    Ok(())
 }
 
 fn readable<'e>(user: &UserId, seq: Seq, entry: &'e [u8]) -> Option<(Head, &'e [u8])> {
