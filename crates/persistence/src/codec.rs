@@ -1,16 +1,29 @@
 //! A message as bytes.
 
+use std::io::Write;
+
 use msgserver_message::Message;
 
 /// The first byte of what is kept, so that a later form can be told from this one.
 const VERSION: u8 = 1;
 
 pub(crate) fn encode(message: &Message) -> Result<Vec<u8>, rmp_serde::encode::Error> {
-    // What stands beside the content is seldom longer.
-    let mut bytes = Vec::with_capacity(message.bytes() + 192);
-    bytes.push(VERSION);
-    rmp_serde::encode::write_named(&mut bytes, message)?;
+    let mut bytes = Vec::with_capacity(about(message));
+    encode_into(&mut bytes, message)?;
     Ok(bytes)
+}
+
+/// How many bytes are mostly enough for a message.
+pub(crate) fn about(message: &Message) -> usize {
+    message.bytes() + 192
+}
+
+pub(crate) fn encode_into(
+    into: &mut (impl Write + Extend<u8>),
+    message: &Message,
+) -> Result<(), rmp_serde::encode::Error> {
+    into.extend([VERSION]);
+    rmp_serde::encode::write_named(into, message)
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Message, String> {

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use msgserver_message::{Seq, UserId};
 
-use super::rows::{self, DeviceRow, Head, MessageRow, ScheduleRow, StepRow, TopicRow, UserRow};
+use super::rows::{self, DeviceRow, Head, MessageRow, ScheduleRow, TopicRow, UserRow};
 use super::tables::{self, Rows, Table};
 use super::{corrupt, device_rows, log, user_row};
 use crate::StoreError;
@@ -23,7 +23,7 @@ impl Checking<'_, ()> {
             Table::Users => rows::read::<UserRow>(value).map(drop),
             Table::Devices => rows::read::<DeviceRow>(value).map(drop),
             Table::Messages => rows::read::<MessageRow>(value).map(drop),
-            Table::Steps => rows::read::<StepRow>(value).map(drop),
+            Table::Steps => rows::read_steps(value).map(drop),
             Table::Schedule => rows::read::<ScheduleRow>(value).map(drop),
             Table::Topics => rows::read::<TopicRow>(value).map(drop),
             Table::Expiring

@@ -9,7 +9,7 @@ use msgserver_message::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::rows::{self, DeviceRow, Head, MessageRow, ScheduleRow, Scheduled, StepRow, TopicRow, UserRow};
+use super::rows::{self, DeviceRow, Head, MessageRow, ScheduleRow, Scheduled, TopicRow, UserRow};
 use super::tables::{self, Key, Rows, Table, Tables};
 use super::{SCHEDULED, STEPS, STORED, WILDCARDS, corrupt, sum, user_row};
 use crate::StoreError;
@@ -305,7 +305,7 @@ impl Line {
             }
             Table::Steps => {
                 let (id, number) = tables::split_step(key).ok_or_else(|| corrupt("whose steps these are"))?;
-                Self::Steps(StepsLine { id, number, steps: rows::read::<StepRow>(value)? })
+                Self::Steps(StepsLine { id, number, steps: rows::read_steps(value)? })
             }
             Table::Expiring | Table::Collapse | Table::Aging | Table::Sums | Table::Followers => {
                 return Ok(None);
@@ -347,7 +347,7 @@ impl Line {
             }
             Self::Id(line) => line.put(tables),
             Self::Steps(line) => {
-                tables.put(Table::Steps, tables::step(line.id, line.number), rows::write_named(&line.steps));
+                tables.put(Table::Steps, tables::step(line.id, line.number), rows::write_steps(&line.steps));
                 raise(tables, STEPS, line.number + 1)
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use msgserver_message::{DeviceId, MessageId, Receipt, Seq, Stage, Step, Timestamp, UserId};
 
 use super::following::following;
-use super::rows::{self, StepRow};
+use super::rows;
 use super::tables::{self, Rows, Table};
 use super::{STORED, Setting, corrupt, device_rows, log, message_row, sum, user_row};
 use crate::{Device, Entry, Inbox, StoreError};
@@ -97,7 +97,7 @@ impl<'t, T: Rows> Reading<'t, T> {
         steps.extend(known.released.map(|at| Step::new(Stage::Accepted, Timestamp::from_millis(at))));
         let from = id.to_bytes();
         self.tables.walk(Table::Steps, &from, &tables::end_of(&from), &mut |_, row| {
-            steps.append(&mut rows::read::<StepRow>(row)?);
+            steps.append(&mut rows::read_steps(row)?);
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(Receipt::of(id, steps))

@@ -35,7 +35,7 @@ impl<T: Tables> Inboxes<'_, T> {
         let wanted = !steps.is_empty() && !self.setting.limits.receipts.is_zero();
         if wanted && self.tables.get(Table::Messages, &id.to_bytes())?.is_some() {
             let number = self.add(STEPS, 1)?;
-            self.tables.put(Table::Steps, tables::step(id, number), rows::write_named(&steps));
+            self.tables.put(Table::Steps, tables::step(id, number), rows::write_steps(&steps));
         }
         Ok(())
     }

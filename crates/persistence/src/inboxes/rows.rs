@@ -1,8 +1,9 @@
 //! What stands in the rows.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use msgserver_message::{Message, MessageId, Priority, Seq, Step, Timestamp, Topic, UserId};
+use msgserver_message::{DeviceId, Message, MessageId, Priority, Seq, Stage, Step, Timestamp, Topic, UserId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -148,10 +149,58 @@ impl ScheduleRow {
     }
 }
 
-pub(crate) type StepRow = Vec<Step>;
-
 /// The form of a row, so that a later one can be told from it.
 const VERSION: u8 = 1;
+
+/// The form of a row of steps. Those of version 1 are read, and not written any more: they have the names of the
+/// fields and times as texts, which took most of their bytes, and there are several with each message.
+const STEPS_VERSION: u8 = 2;
+
+/// Most rows are no longer. They are kept for long, so none takes more memory than it is long: it is written here.
+type Scratch = SmallVec<[u8; 256]>;
+
+/// A step, without names. Its moment is in milliseconds.
+#[derive(Serialize, Deserialize)]
+struct StepFields<'f>(
+    Stage,
+    u64,
+    Option<Cow<'f, UserId>>,
+    Option<Cow<'f, DeviceId>>,
+    Option<Cow<'f, str>>,
+    Option<Cow<'f, str>>,
+);
+
+impl<'f> From<&'f Step> for StepFields<'f> {
+    fn from(step: &'f Step) -> Self {
+        let Step { state, at, user, device, door, reason } = step;
+        let (user, device) = (user.as_ref().map(Cow::Borrowed), device.as_ref().map(Cow::Borrowed));
+        let (door, reason) = (door.as_deref().map(Cow::Borrowed), reason.as_deref().map(Cow::Borrowed));
+        Self(*state, at.as_millis(), user, device, door, reason)
+    }
+}
+
+/// Steps of a message.
+pub(crate) fn write_steps(steps: &[Step]) -> Vec<u8> {
+    let mut bytes = Scratch::new();
+    bytes.push(STEPS_VERSION);
+    let steps: SmallVec<[StepFields<'_>; 4]> = steps.iter().map(StepFields::from).collect();
+    rmp_serde::encode::write(&mut bytes, &steps[..]).expect("steps are numbers and texts");
+    bytes.to_vec()
+}
+
+/// The steps of a row.
+pub(crate) fn read_steps(bytes: &[u8]) -> Result<Vec<Step>, StoreError> {
+    let Some((&STEPS_VERSION, row)) = bytes.split_first() else { return read(bytes) };
+    let step = |StepFields(state, at, user, device, door, reason): StepFields<'_>| Step {
+        user: user.map(Cow::into_owned),
+        device: device.map(Cow::into_owned),
+        door: door.map(|door| door.into_owned().into()),
+        reason: reason.map(|reason| reason.into_owned().into()),
+        ..Step::new(state, Timestamp::from_millis(at))
+    };
+    let steps: Vec<StepFields<'_>> = rmp_serde::from_slice(row).map_err(corrupt)?;
+    Ok(steps.into_iter().map(step).collect())
+}
 
 /// Only rows on disk can be wrong.
 pub(crate) fn corrupt(detail: impl ToString) -> StoreError {
@@ -160,8 +209,7 @@ pub(crate) fn corrupt(detail: impl ToString) -> StoreError {
 
 /// Without names: they would be most of a row that is written with every message.
 pub(crate) fn write<T: Serialize>(row: &T) -> Vec<u8> {
-    // Rows are kept for long, and most are short: none takes more than it is long.
-    let mut bytes = SmallVec::<[u8; 128]>::new();
+    let mut bytes = Scratch::new();
     bytes.push(VERSION);
     rmp_serde::encode::write(&mut bytes, row).expect("rows are numbers, texts and lists of them");
     bytes.to_vec()
@@ -169,9 +217,10 @@ pub(crate) fn write<T: Serialize>(row: &T) -> Vec<u8> {
 
 /// With the names of the fields: for rows with words of the message crate, which leave fields out.
 pub(crate) fn write_named<T: Serialize>(row: &T) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
+    let mut bytes = Scratch::new();
+    bytes.push(VERSION);
     rmp_serde::encode::write_named(&mut bytes, row).expect("rows are numbers, texts and lists of them");
-    bytes
+    bytes.to_vec()
 }
 
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
@@ -218,8 +267,7 @@ impl Head {
 
     /// The entry of the log: this, and then the message.
     pub(crate) fn write(&self, message: &Message) -> Result<Vec<u8>, StoreError> {
-        let body = codec::encode(message).map_err(corrupt)?;
-        let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len());
+        let mut bytes = SmallVec::<[u8; 512]>::with_capacity(HEAD_BYTES + codec::about(message));
         bytes.push(self.priority as u8);
         bytes.push(u8::from(self.collapses));
         bytes.extend_from_slice(&self.id.to_bytes());
@@ -227,8 +275,8 @@ impl Head {
         // No message ends at the first moment of 1970 and is worth keeping.
         bytes.extend_from_slice(&self.expires_at.map_or(0, |end| end.as_millis().max(1)).to_be_bytes());
         bytes.extend_from_slice(&self.bytes.to_be_bytes());
-        bytes.extend_from_slice(&body);
-        Ok(bytes)
+        codec::encode_into(&mut bytes, message).map_err(corrupt)?;
+        Ok(bytes.to_vec())
     }
 
     pub(crate) fn read(entry: &[u8]) -> Result<Self, StoreError> {
@@ -282,6 +330,22 @@ mod tests {
     fn a_row_takes_no_more_than_it_is_long() {
         let row = write(&DeviceRow { last_seen: u64::MAX, ..DeviceRow::default() });
         assert_eq!((row.len(), row.capacity()), (14, 14));
+    }
+
+    #[test]
+    fn steps_are_read_as_they_were_written_and_as_the_first_version_wrote_them() {
+        let user = UserId::new("ada").unwrap();
+        let whole = Step {
+            device: Some(DeviceId::new("phone").unwrap()),
+            door: Some("frame".into()),
+            reason: Some("full".into()),
+            ..Step::of(&user, Stage::Acknowledged, Timestamp::from_millis(1_700_000_000_123))
+        };
+        let steps = vec![whole, Step::new(Stage::Accepted, Timestamp::from_millis(0))];
+        for row in [write_steps(&steps), write_named(&steps)] {
+            assert_eq!(read_steps(&row).unwrap(), steps, "version {}", row[0]);
+        }
+        assert!(read_steps(&[3, 0x90]).unwrap_err().to_string().contains("version 3"));
     }
 
     #[test]
