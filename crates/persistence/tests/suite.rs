@@ -11,8 +11,8 @@ use msgserver_message::{
     Timestamp, Topic, TopicFilter, UserId,
 };
 use msgserver_persistence::{
-    Append, Appended, Cancelled, Due, Entry, IfFull, Inbox, InboxLimit, Limits, MemoryStore, Recipients,
-    StepMade, Store, StoreError, Swept, TopicLog,
+    Acknowledge, Append, Appended, Cancelled, Due, Entry, IfFull, Inbox, InboxLimit, Limits, MemoryStore,
+    Recipients, StepMade, Store, StoreError, Swept, TopicLog,
 };
 
 #[path = "suite/promises.rs"]
@@ -156,6 +156,7 @@ macro_rules! keeps_its_promises {
             cursors {
                 the_first_device_begins_at_the_oldest_and_a_later_one_at_the_end
                 a_message_goes_when_every_device_has_passed_it
+                many_devices_pass_messages_together
                 a_cursor_knows_what_was_sent_and_what_is_newest
                 devices_are_listed_with_where_they_stand
                 a_device_that_is_not_known_changes_nothing

@@ -41,6 +41,31 @@ pub(crate) async fn a_message_goes_when_every_device_has_passed_it(store: Arc<dy
     assert_eq!(store.inbox(&user("a")).await.unwrap().bytes, 0);
 }
 
+pub(crate) async fn many_devices_pass_messages_together(store: Arc<dyn Store>) {
+    const USERS: [&str; 3] = ["a", "b", "c"];
+    for name in USERS {
+        open(&*store, name, "x").await;
+    }
+    open(&*store, "a", "y").await;
+    for text in ["1", "2", "3", "4", "5", "6", "7", "8"] {
+        append(&*store, text, &USERS).await;
+    }
+    let passed =
+        |(name, of, upto)| Acknowledge { user: user(name), device: device(of), upto: Seq::new(upto) };
+    // One that nobody knows is among them, and one that comes twice.
+    let batch =
+        [("a", "x", 3), ("b", "x", 2), ("b", "nobody", 5), ("a", "y", 2), ("b", "x", 7), ("c", "x", 99)];
+    let noted = store.acknowledge_all(batch.into_iter().map(passed).collect()).await;
+    assert!(noted.len() == batch.len() && noted.iter().all(Result::is_ok), "{noted:?}");
+    let mut left = Vec::new();
+    for name in USERS {
+        left.push(inbox(&*store, name).await.0);
+    }
+    assert_eq!((left, store.stored().await.unwrap()), (vec![6, 1, 0], 7));
+    assert_eq!((open(&*store, "a", "x").await, open(&*store, "a", "y").await), ((3, true), (2, true)));
+    assert!(store.acknowledge_all(Vec::new()).await.is_empty());
+}
+
 pub(crate) async fn a_cursor_knows_what_was_sent_and_what_is_newest(store: Arc<dyn Store>) {
     let at = async |of: &str| {
         let cursor = store.open(&user("a"), &device(of)).await.unwrap();
