@@ -7,6 +7,7 @@ use msgserver_message::Message;
 /// The first byte of what is kept, so that a later form can be told from this one.
 const VERSION: u8 = 1;
 
+#[cfg(any(test, fuzzing, feature = "redis"))]
 pub(crate) fn encode(message: &Message) -> Result<Vec<u8>, rmp_serde::encode::Error> {
     let mut bytes = Vec::with_capacity(about(message));
     encode_into(&mut bytes, message)?;
