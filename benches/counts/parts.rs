@@ -53,5 +53,5 @@ pub(crate) const PARTS: [Part; 21] = [
     part("memory store: acknowledge", 1, 17.5, 19_500, storing::acknowledge_in_memory),
     part("disk store: append, 256 together", 256, 22.0, 32_500, storing::append_to_disk),
     part("disk store: read, 256 together", 256, 6.5, 4900, storing::read_from_disk),
-    part("disk store: acknowledge", 1, 21.0, 24_000, storing::acknowledge_on_disk),
+    part("disk store: acknowledge", 1, 22.5, 25_000, storing::acknowledge_on_disk),
 ];
