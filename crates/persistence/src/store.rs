@@ -53,17 +53,6 @@ pub struct Append {
     pub besides: Arc<[UserId]>,
 }
 
-/// A device has got messages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Acknowledge {
-    /// Whose inbox they are from.
-    pub user: UserId,
-    /// Where they are safe.
-    pub device: DeviceId,
-    /// The number of the last of them.
-    pub upto: Seq,
-}
-
 impl Append {
     /// A message for these users, now, under an id of the server's.
     #[must_use]
@@ -77,6 +66,17 @@ impl Append {
             besides: Arc::default(),
         }
     }
+}
+
+/// A device has got messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledge {
+    /// Whose inbox they are from.
+    pub user: UserId,
+    /// Where they are safe.
+    pub device: DeviceId,
+    /// The number of the last of them.
+    pub upto: Seq,
 }
 
 /// What became of an append.

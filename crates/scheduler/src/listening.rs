@@ -160,11 +160,13 @@ impl Core {
 
     async fn write_all_down(self: Arc<Self>) {
         let sessions = std::mem::take(&mut *self.acknowledging.lock());
+        let Some(store) = &self.parts.store else { return };
         let mut notes: Vec<_> = sessions.into_iter().map(Note::new).collect();
         loop {
-            notes.retain_mut(|note| note.has_more());
-            let Some(first) = notes.first() else { return };
-            let Some(store) = self.store_for(first.session.user()) else { return };
+            notes.retain_mut(Note::has_more);
+            if notes.is_empty() {
+                return;
+            }
             let noted = store.acknowledge_all(notes.iter().map(Note::to_acknowledge).collect()).await;
             let mut failed = false;
             for (note, noted) in notes.iter_mut().zip(noted) {

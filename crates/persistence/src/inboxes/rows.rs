@@ -159,6 +159,16 @@ const STEPS_VERSION: u8 = 2;
 /// Most rows are no longer. They are kept for long, so none takes more memory than it is long: it is written here.
 type Scratch = SmallVec<[u8; 256]>;
 
+fn of_version(
+    version: u8,
+    write: impl FnOnce(&mut Scratch) -> Result<(), rmp_serde::encode::Error>,
+) -> Vec<u8> {
+    let mut bytes = Scratch::new();
+    bytes.push(version);
+    write(&mut bytes).expect("rows are numbers, texts and lists of them");
+    bytes.to_vec()
+}
+
 /// A step, without names. Its moment is in milliseconds.
 #[derive(Serialize, Deserialize)]
 struct StepFields<'f>(
@@ -181,11 +191,8 @@ impl<'f> From<&'f Step> for StepFields<'f> {
 
 /// Steps of a message.
 pub(crate) fn write_steps(steps: &[Step]) -> Vec<u8> {
-    let mut bytes = Scratch::new();
-    bytes.push(STEPS_VERSION);
     let steps: SmallVec<[StepFields<'_>; 4]> = steps.iter().map(StepFields::from).collect();
-    rmp_serde::encode::write(&mut bytes, &steps[..]).expect("steps are numbers and texts");
-    bytes.to_vec()
+    of_version(STEPS_VERSION, |bytes| rmp_serde::encode::write(bytes, &steps[..]))
 }
 
 /// The steps of a row.
@@ -209,18 +216,12 @@ pub(crate) fn corrupt(detail: impl ToString) -> StoreError {
 
 /// Without names: they would be most of a row that is written with every message.
 pub(crate) fn write<T: Serialize>(row: &T) -> Vec<u8> {
-    let mut bytes = Scratch::new();
-    bytes.push(VERSION);
-    rmp_serde::encode::write(&mut bytes, row).expect("rows are numbers, texts and lists of them");
-    bytes.to_vec()
+    of_version(VERSION, |bytes| rmp_serde::encode::write(bytes, row))
 }
 
 /// With the names of the fields: for rows with words of the message crate, which leave fields out.
 pub(crate) fn write_named<T: Serialize>(row: &T) -> Vec<u8> {
-    let mut bytes = Scratch::new();
-    bytes.push(VERSION);
-    rmp_serde::encode::write_named(&mut bytes, row).expect("rows are numbers, texts and lists of them");
-    bytes.to_vec()
+    of_version(VERSION, |bytes| rmp_serde::encode::write_named(bytes, row))
 }
 
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
